@@ -1,0 +1,351 @@
+#include "backends/cpu/cpu_image.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "core/bytes.hpp"
+#include "core/dpf/expand.hpp"
+#include "core/elapsed.hpp"
+#include "core/fault_point.hpp"
+
+namespace gyre::cpu {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Bytes of a record that one task sums up: a whole page of the usual size, so that memory is read
+// in long runs, and accumulators, eight times as many bytes, that stay in the first-level cache.
+constexpr std::uint64_t tile_bytes = 4096;
+constexpr std::size_t tile_columns = 8 * tile_bytes;
+// Table bytes one task reads, about. Large against the cost of a task, small against a table.
+constexpr std::uint64_t task_bytes = std::uint64_t{2} << 20U;
+// Selection bytes of a row query made at a time.
+constexpr std::size_t selection_block = 1024;
+
+// Leaves one task expands: whole subtrees of the expansion, see dpf::expand.
+constexpr std::uint64_t leaves_per_task = 8192;
+
+void xor_into(std::uint8_t* answer, const std::uint8_t* more, std::uint64_t bytes) noexcept {
+  for (std::uint64_t i = 0; i < bytes; ++i)
+    answer[i] = static_cast<std::uint8_t>(answer[i] ^ more[i]);
+}
+
+std::uint8_t selection_mask(const std::uint8_t* bits, std::uint64_t record) noexcept {
+  return static_cast<std::uint8_t>(0U - ((unsigned{bits[record / 8]} >> (record % 8)) & 1U));
+}
+
+// `parts` nearly equal parts of 0 … total - 1.
+struct Range {
+  std::uint64_t begin;
+  std::uint64_t end;
+};
+Range part_of(std::uint64_t total, std::uint64_t parts, std::uint64_t part) noexcept {
+  const std::uint64_t each = divide_rounding_up(total, parts);
+  return {std::min(part * each, total), std::min((part + 1) * each, total)};
+}
+
+}  // namespace
+
+Result<Storage> Storage::allocate(const InterleavedLayout& layout, MemoryAccount& account) {
+  try {
+    Storage storage;
+    storage.chunks.reserve(layout.chunks());
+    for (std::uint64_t chunk = 0; chunk < layout.chunks(); ++chunk) {
+      auto buffer = HugeBuffer::allocate(layout.chunk_bytes(chunk), account);
+      if (!buffer) return forward_error(buffer);
+      storage.chunks.push_back(std::make_shared<HugeBuffer>(std::move(*buffer)));
+    }
+    auto tail = HugeBuffer::allocate(layout.tail_bytes(), account);
+    if (!tail) return forward_error(tail);
+    storage.tail = std::make_shared<HugeBuffer>(std::move(*tail));
+    return storage;
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::out_of_memory, "no memory for the list of an image's chunks");
+  }
+}
+
+std::uint64_t Storage::mapped_bytes() const noexcept {
+  std::uint64_t total = tail->mapped_bytes();
+  for (const auto& chunk : chunks) total += chunk->mapped_bytes();
+  return total;
+}
+
+Result<HugeBuffer> SelectionBuffers::take() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (kept_ > 0) return std::move(buffers_[--kept_]);
+  }
+  return HugeBuffer::allocate(bytes_, account_);
+}
+
+void SelectionBuffers::give_back(HugeBuffer buffer) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (kept_ < kept_buffers) buffers_[kept_++] = std::move(buffer);
+}
+
+CpuImage::CpuImage(std::shared_ptr<Core> core, const Geometry& geometry, Storage storage) noexcept
+    : core_(std::move(core)),
+      geometry_(geometry),
+      layout_(geometry),
+      storage_(std::move(storage)),
+      // Enough for either kind: there are no more pages than rows.
+      selection_buffers_(dpf::leaves_for(geometry.rows) * sizeof(dpf::Block) + readable_behind_bits,
+                         core_->memory()) {}
+
+Result<void> CpuImage::answer(const Pass& pass, std::span<std::byte> answers) const {
+  auto seconds = answer_timed(pass, answers);
+  if (!seconds) return forward_error(seconds);
+  return {};
+}
+
+Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte> answers) const {
+  GYRE_FAULT_POINT(query_scan);
+  PassSeconds seconds;
+  if (pass.queries.empty()) return seconds;
+  auto bits = selection_buffers_.take();
+  if (!bits) return forward_error(bits);
+
+  auto* answer = reinterpret_cast<std::uint8_t*>(answers.data());
+  for (const Query& query : pass.queries) {
+    const std::uint64_t answer_bytes = geometry_.answer_bytes(query.kind);
+    const Selection selection{.kind = query.kind, .bits = bits->data(), .answer = answer};
+    std::memset(answer, 0, answer_bytes);
+
+    const auto expansion_start = Clock::now();
+    if (auto expanded = expand(query, *bits); !expanded) return forward_error(expanded);
+    const auto scan_start = Clock::now();
+    if (auto scanned = scan({&selection, 1}); !scanned) return forward_error(scanned);
+    const auto overlay_start = Clock::now();
+    add_overlay(*query.overlay, selection);
+
+    seconds.overlay += seconds_since(overlay_start);
+    seconds.scan += std::chrono::duration<double>(overlay_start - scan_start).count();
+    seconds.expansion += std::chrono::duration<double>(scan_start - expansion_start).count();
+    answer += answer_bytes;
+  }
+  selection_buffers_.give_back(std::move(*bits));
+  return seconds;
+}
+
+std::vector<std::span<const std::uint8_t>> CpuImage::resident_bytes() const {
+  std::vector<std::span<const std::uint8_t>> pieces;
+  for (const auto& chunk : storage_.chunks) pieces.emplace_back(chunk->data(), chunk->size());
+  if (storage_.tail->size() > 0) pieces.emplace_back(storage_.tail->data(), storage_.tail->size());
+  return pieces;
+}
+
+Result<void> CpuImage::expand(const Query& query, HugeBuffer& bits) const {
+  const std::uint64_t leaves = dpf::leaves_for(geometry_.records(query.kind));
+  auto* const blocks = reinterpret_cast<dpf::Block*>(bits.data());
+  return core_->executor().parallel_for(
+      divide_rounding_up(leaves, leaves_per_task), [&](std::size_t task) {
+        const std::uint64_t first = task * leaves_per_task;
+        const std::uint64_t count = std::min(leaves_per_task, leaves - first);
+        dpf::expand(core_->expansion(), *query.key, first, {blocks + first, count});
+      });
+}
+
+// How a query's work is cut into tasks: by tiles of the record, and for each tile by ranges of
+// items (the groups' rows, or whole groups for a page query) and of the tail's records.
+struct CpuImage::Plan {
+  Plan(const Geometry& geometry, const InterleavedLayout& layout, QueryKind kind) noexcept
+      : record_bytes(geometry.answer_bytes(kind)),
+        item_bytes(pages_per_group * record_bytes),
+        items_per_group(kind == QueryKind::row ? geometry.rows_per_page : 1),
+        items(layout.groups() * items_per_group),
+        tail_first_record(layout.tail_first_page() * items_per_group),
+        tail_records(layout.tail_pages() * items_per_group),
+        tiles(divide_rounding_up(record_bytes, tile_bytes)),
+        item_parts(parts(items, item_bytes)),
+        tail_parts(parts(tail_records, record_bytes)) {}
+
+  // Parts so that a tile's share of one has about task_bytes; none if there is nothing.
+  [[nodiscard]] std::uint64_t parts(std::uint64_t count, std::uint64_t bytes) const noexcept {
+    return std::min(count, divide_rounding_up(count * bytes / tiles, task_bytes));
+  }
+  [[nodiscard]] std::uint64_t tasks() const noexcept { return tiles * (item_parts + tail_parts); }
+
+  const std::uint64_t record_bytes;
+  const std::uint64_t item_bytes;
+  const std::uint64_t items_per_group;
+  const std::uint64_t items;
+  const std::uint64_t tail_first_record;
+  const std::uint64_t tail_records;
+  const std::uint64_t tiles;
+  const std::uint64_t item_parts;
+  const std::uint64_t tail_parts;
+};
+
+Result<void> CpuImage::scan(std::span<const Selection> selections) const {
+  for (const Selection& selection : selections) {
+    const Plan plan(geometry_, layout_, selection.kind);
+    std::mutex answer_mutex;
+    auto done = core_->executor().parallel_for(plan.tasks(), [&](std::size_t task) {
+      const std::uint64_t tile = task % plan.tiles;
+      const std::uint64_t part = task / plan.tiles;
+      const std::uint64_t first_byte = tile * tile_bytes;
+      const std::uint64_t bytes = std::min(tile_bytes, plan.record_bytes - first_byte);
+      std::array<std::uint8_t, tile_bytes> sum;
+      std::memset(sum.data(), 0, bytes);
+      if (part < plan.item_parts) {
+        const Range range = part_of(plan.items, plan.item_parts, part);
+        scan_groups(plan, selection, tile, range.begin, range.end - range.begin, sum.data());
+      } else {
+        const Range range = part_of(plan.tail_records, plan.tail_parts, part - plan.item_parts);
+        core_->scan().functions->xor_selected(
+            storage_.tail->data() + range.begin * plan.record_bytes + first_byte, plan.record_bytes,
+            bytes, range.end - range.begin, selection.bits, plan.tail_first_record + range.begin,
+            sum.data());
+      }
+      const std::lock_guard lock(answer_mutex);
+      xor_into(selection.answer + first_byte, sum.data(), bytes);
+    });
+    if (!done) return done;
+  }
+  return {};
+}
+
+void CpuImage::scan_groups(const Plan& plan, const Selection& selection, std::uint64_t tile,
+                           std::uint64_t first_item, std::uint64_t items,
+                           std::uint8_t* sum) const noexcept {
+  const ScanFunctions& functions = *core_->scan().functions;
+  const std::uint64_t first_byte = tile * tile_bytes;
+  const std::uint64_t bytes = std::min(tile_bytes, plan.record_bytes - first_byte);
+  const std::uint64_t items_per_chunk = layout_.groups_per_chunk() * plan.items_per_group;
+  alignas(64) std::array<std::uint8_t, tile_columns> accumulators;
+  std::memset(accumulators.data(), 0, 8 * bytes);
+  std::array<std::uint8_t, selection_block> block;
+
+  for (std::uint64_t item = first_item; item < first_item + items;) {
+    const std::uint64_t in_chunk = item % items_per_chunk;
+    const std::uint8_t* const columns = storage_.chunks[item / items_per_chunk]->data() +
+                                        in_chunk * plan.item_bytes + 8 * first_byte;
+    std::uint64_t count = std::min(first_item + items - item, items_per_chunk - in_chunk);
+    const std::uint8_t* selected = nullptr;
+    if (plan.items_per_group == 1) {
+      // Eight consecutive records, one in each page: the bits lie as the columns want them.
+      selected = selection.bits + item;
+    } else {
+      count = std::min<std::uint64_t>(count, selection_block);
+      for (std::uint64_t filled = 0; filled < count;) {
+        const std::uint64_t group = (item + filled) / plan.items_per_group;
+        const std::uint64_t in_group = (item + filled) % plan.items_per_group;
+        const std::uint64_t some = std::min(count - filled, plan.items_per_group - in_group);
+        functions.interleave_bits(selection.bits,
+                                  group * pages_per_group * plan.items_per_group + in_group,
+                                  plan.items_per_group, some, block.data() + filled);
+        filled += some;
+      }
+      selected = block.data();
+    }
+    functions.accumulate(columns, plan.item_bytes, count, selected, 8 * bytes, accumulators.data());
+    item += count;
+  }
+  for (std::uint64_t b = 0; b < bytes; ++b) {
+    std::uint64_t eight_columns;
+    std::memcpy(&eight_columns, accumulators.data() + 8 * b, sizeof eight_columns);
+    sum[b] = static_cast<std::uint8_t>(sum[b] ^ parities_of_columns(eight_columns));
+  }
+}
+
+void CpuImage::add_overlay(const Overlay& overlay, const Selection& selection) const noexcept {
+  const std::uint64_t records_per_row_divisor =
+      selection.kind == QueryKind::row ? 1 : geometry_.rows_per_page;
+  const std::uint64_t row_bytes = geometry_.row_bytes;
+  overlay.for_each([&](const OverlayBatch& batch) {
+    const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.differences.data());
+    for (const std::uint64_t row : batch.rows) {
+      const std::uint64_t record = row / records_per_row_divisor;
+      std::uint8_t* const answer = selection.answer + row % records_per_row_divisor * row_bytes;
+      const std::uint8_t mask = selection_mask(selection.bits, record);
+      for (std::uint64_t b = 0; b < row_bytes; ++b) {
+        answer[b] = static_cast<std::uint8_t>(answer[b] ^ (difference[b] & mask));
+      }
+      difference += row_bytes;
+    }
+  });
+}
+
+Result<void> CpuImage::read_rows(std::uint64_t first_row, std::span<std::byte> out) const {
+  const std::uint64_t row_bytes = geometry_.row_bytes;
+  auto* to = reinterpret_cast<std::uint8_t*>(out.data());
+  for (std::uint64_t left = out.size() / row_bytes, row = first_row; left > 0; --left, ++row) {
+    if (row >= layout_.tail_first_row()) {
+      std::memcpy(to, storage_.tail->data() + (row - layout_.tail_first_row()) * row_bytes,
+                  left * row_bytes);
+      break;
+    }
+    const InterleavedLayout::Place place = layout_.place_of_row(row);
+    const std::uint8_t* columns = storage_.chunks[place.chunk]->data() + place.offset;
+    for (std::uint64_t b = 0; b < row_bytes; ++b, columns += 8) {
+      std::uint64_t eight_columns;
+      std::memcpy(&eight_columns, columns, sizeof eight_columns);
+      to[b] = byte_of_columns(eight_columns, place.page);
+    }
+    to += row_bytes;
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const Image>> CpuImage::with_updates(const Overlay& overlay) const {
+  GYRE_FAULT_POINT(host_alloc);
+  try {
+    // What no row of the overlay changes is shared with this image.
+    Storage updated = storage_;
+    std::vector<bool> changed(updated.chunks.size());
+    bool tail_changed = false;
+    overlay.for_each([&](const OverlayBatch& batch) {
+      for (const std::uint64_t row : batch.rows) {
+        if (row >= layout_.tail_first_row()) {
+          tail_changed = true;
+        } else {
+          changed[layout_.place_of_row(row).chunk] = true;
+        }
+      }
+    });
+    const auto own_copy = [this](std::shared_ptr<HugeBuffer>& shared) -> Result<void> {
+      auto buffer = HugeBuffer::allocate(shared->size(), core_->memory());
+      if (!buffer) return forward_error(buffer);
+      std::memcpy(buffer->data(), shared->data(), shared->size());
+      shared = std::make_shared<HugeBuffer>(std::move(*buffer));
+      return {};
+    };
+    for (std::size_t chunk = 0; chunk < updated.chunks.size(); ++chunk) {
+      if (!changed[chunk]) continue;
+      if (auto copied = own_copy(updated.chunks[chunk]); !copied) return forward_error(copied);
+    }
+    if (tail_changed) {
+      if (auto copied = own_copy(updated.tail); !copied) return forward_error(copied);
+    }
+
+    const std::uint64_t row_bytes = geometry_.row_bytes;
+    overlay.for_each([&](const OverlayBatch& batch) {
+      const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.differences.data());
+      for (const std::uint64_t row : batch.rows) {
+        if (row >= layout_.tail_first_row()) {
+          xor_into(updated.tail->data() + (row - layout_.tail_first_row()) * row_bytes, difference,
+                   row_bytes);
+        } else {
+          const InterleavedLayout::Place place = layout_.place_of_row(row);
+          std::uint8_t* columns = updated.chunks[place.chunk]->data() + place.offset;
+          for (std::uint64_t b = 0; b < row_bytes; ++b, columns += 8) {
+            std::uint64_t eight_columns;
+            std::memcpy(&eight_columns, columns, sizeof eight_columns);
+            eight_columns ^= columns_of_byte(difference[b]) << place.page;
+            std::memcpy(columns, &eight_columns, sizeof eight_columns);
+          }
+        }
+        difference += row_bytes;
+      }
+    });
+    return std::make_shared<const CpuImage>(core_, geometry_, std::move(updated));
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::out_of_memory, "no memory for an updated image");
+  }
+}
+
+}  // namespace gyre::cpu

@@ -1,0 +1,104 @@
+#include "backends/cpu/huge_buffer.hpp"
+
+#include <sys/mman.h>
+
+#include <limits>
+#include <utility>
+
+namespace gyre::cpu {
+namespace {
+
+constexpr std::uint64_t small_page_bytes = 4096;
+constexpr std::uint64_t huge_page_bytes = std::uint64_t{2} << 20U;
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+Error out_of_memory() {
+  return {ErrorCode::out_of_memory,
+          "the rows do not fit into host memory or the configured memory limit"};
+}
+
+void unmap(std::uint8_t* begin, std::uint64_t bytes) noexcept {
+  if (bytes != 0) munmap(begin, bytes);
+}
+
+// A mapping that starts on a huge page: maps one huge page more and gives the ends back.
+std::uint8_t* map_aligned(std::uint64_t bytes) noexcept {
+  const std::uint64_t slack = bytes >= huge_page_bytes ? huge_page_bytes - small_page_bytes : 0;
+  void* const mapping =
+      mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<std::uint8_t*>(mapping);
+  if (slack == 0) return begin;
+  const auto address = reinterpret_cast<std::uintptr_t>(begin);
+  const std::uint64_t before = round_up(address, huge_page_bytes) - address;
+  unmap(begin, before);
+  unmap(begin + before + bytes, slack - before);
+  // Advice only: without huge pages everything still works, at lower bandwidth.
+  (void)madvise(begin + before, bytes, MADV_HUGEPAGE);
+  return begin + before;
+}
+
+}  // namespace
+
+bool MemoryAccount::reserve(std::uint64_t bytes) noexcept {
+  std::uint64_t used = used_bytes_.load();
+  do {
+    if (bytes > limit_bytes_ || used > limit_bytes_ - bytes) return false;
+  } while (!used_bytes_.compare_exchange_weak(used, used + bytes));
+  return true;
+}
+
+void MemoryAccount::release(std::uint64_t bytes) noexcept {
+  used_bytes_.fetch_sub(bytes);
+}
+
+HugeBuffer::HugeBuffer(HugeBuffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
+      mapped_bytes_(std::exchange(other.mapped_bytes_, 0)),
+      account_(std::exchange(other.account_, nullptr)) {}
+
+HugeBuffer& HugeBuffer::operator=(HugeBuffer&& other) noexcept {
+  if (this != &other) {
+    free();
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    mapped_bytes_ = std::exchange(other.mapped_bytes_, 0);
+    account_ = std::exchange(other.account_, nullptr);
+  }
+  return *this;
+}
+
+HugeBuffer::~HugeBuffer() {
+  free();
+}
+
+void HugeBuffer::free() noexcept {
+  if (data_ == nullptr) return;
+  unmap(data_, mapped_bytes_);
+  account_->release(mapped_bytes_);
+}
+
+Result<HugeBuffer> HugeBuffer::allocate(std::uint64_t bytes, MemoryAccount& account) {
+  if (bytes == 0) return HugeBuffer{};
+  // Far above any machine, and low enough that rounding and alignment cannot overflow.
+  if (bytes > std::numeric_limits<std::uint64_t>::max() / 4) return tl::unexpected(out_of_memory());
+  const std::uint64_t mapped_bytes = round_up(bytes, small_page_bytes);
+  if (!account.reserve(mapped_bytes)) return tl::unexpected(out_of_memory());
+  std::uint8_t* const data = map_aligned(mapped_bytes);
+  if (data == nullptr) {
+    account.release(mapped_bytes);
+    return tl::unexpected(out_of_memory());
+  }
+  HugeBuffer buffer;
+  buffer.data_ = data;
+  buffer.bytes_ = bytes;
+  buffer.mapped_bytes_ = mapped_bytes;
+  buffer.account_ = &account;
+  return buffer;
+}
+
+}  // namespace gyre::cpu

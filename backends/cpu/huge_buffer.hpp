@@ -1,0 +1,64 @@
+// Memory for images and selection bits: whole pages from the operating system, huge ones where it
+// can.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/error.hpp"
+
+namespace gyre::cpu {
+
+// Counts the bytes one backend holds and refuses what goes over its limit. Thread-safe. Outlives
+// every buffer that was reserved from it.
+class MemoryAccount {
+ public:
+  explicit MemoryAccount(std::uint64_t limit_bytes) noexcept : limit_bytes_(limit_bytes) {}
+  MemoryAccount(const MemoryAccount&) = delete;
+  MemoryAccount& operator=(const MemoryAccount&) = delete;
+
+  [[nodiscard]] bool reserve(std::uint64_t bytes) noexcept;
+  void release(std::uint64_t bytes) noexcept;
+  [[nodiscard]] std::uint64_t used_bytes() const noexcept { return used_bytes_.load(); }
+  [[nodiscard]] std::uint64_t limit_bytes() const noexcept { return limit_bytes_; }
+
+ private:
+  const std::uint64_t limit_bytes_;
+  std::atomic<std::uint64_t> used_bytes_{0};
+};
+
+// Zeroed memory of its own mapping, aligned to 4 KiB; from 2 MiB on aligned to and advised for huge
+// pages, since a scan of gigabytes through 4 KiB pages spends its time in address translation.
+// Physical pages come with the first touch, so the threads that fill it place it. Move-only.
+//
+// Thread-safety: as a plain array.
+class HugeBuffer {
+ public:
+  HugeBuffer() = default;
+  HugeBuffer(HugeBuffer&& other) noexcept;
+  HugeBuffer& operator=(HugeBuffer&& other) noexcept;
+  HugeBuffer(const HugeBuffer&) = delete;
+  HugeBuffer& operator=(const HugeBuffer&) = delete;
+  ~HugeBuffer();
+
+  // Errors: out_of_memory (the account's limit, or the operating system refuses). No bytes: an
+  // empty buffer.
+  [[nodiscard]] static Result<HugeBuffer> allocate(std::uint64_t bytes, MemoryAccount& account);
+
+  [[nodiscard]] std::uint8_t* data() noexcept { return data_; }
+  [[nodiscard]] const std::uint8_t* data() const noexcept { return data_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return bytes_; }
+  // What it takes from the account: the size rounded up to 4 KiB.
+  [[nodiscard]] std::uint64_t mapped_bytes() const noexcept { return mapped_bytes_; }
+
+ private:
+  void free() noexcept;
+
+  std::uint8_t* data_ = nullptr;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t mapped_bytes_ = 0;
+  MemoryAccount* account_ = nullptr;
+};
+
+}  // namespace gyre::cpu

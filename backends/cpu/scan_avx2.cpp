@@ -1,0 +1,60 @@
+// The kernel for AVX2.
+#include <immintrin.h>
+
+#include "backends/cpu/scan_generic.hpp"
+#include "backends/cpu/scan_ymm.hpp"
+
+namespace gyre::cpu {
+namespace {
+
+template <int shift>
+__m256i swap_within(__m256i value, std::uint64_t mask) noexcept {
+  const __m256i difference =
+      _mm256_and_si256(_mm256_xor_si256(value, _mm256_srli_epi64(value, shift)),
+                       _mm256_set1_epi64x(static_cast<long long>(mask)));
+  return _mm256_xor_si256(value,
+                          _mm256_xor_si256(difference, _mm256_slli_epi64(difference, shift)));
+}
+
+// The bits of each 64-bit element as an 8 x 8 matrix.
+inline __m256i transpose_bits(__m256i value) noexcept {
+  value = swap_within<7>(value, 0x00aa00aa00aa00aaU);
+  value = swap_within<14>(value, 0x0000cccc0000ccccU);
+  return swap_within<28>(value, 0x00000000f0f0f0f0U);
+}
+
+inline __m128i interleave_bytes(std::uint64_t a, std::uint64_t b) noexcept {
+  return _mm_unpacklo_epi8(_mm_cvtsi64_si128(static_cast<long long>(a)),
+                           _mm_cvtsi64_si128(static_cast<long long>(b)));
+}
+
+struct Avx2 {
+  using Vector = Ymm;
+  using Half = Ymm;
+  static constexpr std::size_t register_vectors = 12;
+  static constexpr std::size_t streams = 8;
+
+  static void transpose(const Lanes& lanes, std::uint8_t* columns) noexcept {
+    // First the bytes as an 8 x 8 matrix, then the bits of each of its rows.
+    const __m128i ab = interleave_bytes(lanes.page[0], lanes.page[1]);
+    const __m128i cd = interleave_bytes(lanes.page[2], lanes.page[3]);
+    const __m128i ef = interleave_bytes(lanes.page[4], lanes.page[5]);
+    const __m128i gh = interleave_bytes(lanes.page[6], lanes.page[7]);
+    const __m128i abcd_low = _mm_unpacklo_epi16(ab, cd);
+    const __m128i abcd_high = _mm_unpackhi_epi16(ab, cd);
+    const __m128i efgh_low = _mm_unpacklo_epi16(ef, gh);
+    const __m128i efgh_high = _mm_unpackhi_epi16(ef, gh);
+    const __m256i first = _mm256_set_m128i(_mm_unpackhi_epi32(abcd_low, efgh_low),
+                                           _mm_unpacklo_epi32(abcd_low, efgh_low));
+    const __m256i second = _mm256_set_m128i(_mm_unpackhi_epi32(abcd_high, efgh_high),
+                                            _mm_unpacklo_epi32(abcd_high, efgh_high));
+    Ymm::store(columns, transpose_bits(first));
+    Ymm::store(columns + 32, transpose_bits(second));
+  }
+};
+
+}  // namespace
+
+constinit const ScanFunctions avx2_scan_functions = functions_of<Avx2>;
+
+}  // namespace gyre::cpu

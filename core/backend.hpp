@@ -1,0 +1,111 @@
+// The seam between epochs and the places where images live.
+//
+// A backend makes staging areas, a staging area becomes an image, an image answers passes.
+// Everything that can fail (memory, device) fails here, before publish.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "core/dpf/key.hpp"
+#include "core/error.hpp"
+#include "core/geometry.hpp"
+#include "core/overlay.hpp"
+
+namespace gyre {
+
+// One query of a pass. Pointers are borrowed for the duration of the call.
+// REQUIRES: dpf::check() accepted the key for the kind's number of records.
+struct Query {
+  QueryKind kind = QueryKind::row;
+  const dpf::Key* key = nullptr;
+  const Overlay* overlay = nullptr;  // batches of the epoch the query is pinned to; never null
+};
+
+// Queries answered by one scan of one image, row and page queries and different overlays mixed as
+// they come.
+struct Pass {
+  std::span<const Query> queries;
+
+  // Bytes of all answers, one after another in the order of the queries, each of its kind's
+  // answer_bytes.
+  [[nodiscard]] std::uint64_t answer_bytes(const Geometry& geometry) const noexcept {
+    std::uint64_t total = 0;
+    for (const Query& query : queries) total += geometry.answer_bytes(query.kind);
+    return total;
+  }
+};
+
+// Rows made resident by one backend. Immutable; all functions may be called by any number of
+// threads at once. Destroyed on the retire thread, not by a query.
+class Image {
+ public:
+  Image() = default;
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+  virtual ~Image() = default;
+
+  [[nodiscard]] virtual const Geometry& geometry() const noexcept = 0;
+  // Where it is resident: "cpu", "reference", a device's name.
+  [[nodiscard]] virtual std::string_view residency() const noexcept = 0;
+  // The code that scans it, for results and logs: instruction set and variant.
+  [[nodiscard]] virtual std::string_view kernel() const noexcept = 0;
+  // Memory this image owns, bytes.
+  [[nodiscard]] virtual std::uint64_t memory_bytes() const noexcept = 0;
+
+  // For each query: the XOR of every record its key selects in this image with the query's overlay
+  // on top. The work does not depend on any key's bits. REQUIRES: answers.size() ==
+  // pass.answer_bytes(geometry()). Errors: out_of_memory, or the device's; then `answers` holds
+  // nothing of meaning.
+  [[nodiscard]] virtual Result<void> answer(const Pass& pass,
+                                            std::span<std::byte> answers) const = 0;
+
+  // Rows first_row …, row-major as they were staged. REQUIRES: out.size() a multiple of row_bytes
+  // and the rows inside the geometry. Not for queries: the addresses show which rows.
+  [[nodiscard]] virtual Result<void> read_rows(std::uint64_t first_row,
+                                               std::span<std::byte> out) const = 0;
+
+  // A new image with the overlay folded in; this one stays as it is. Errors: out_of_memory, the
+  // device's.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Image>> with_updates(
+      const Overlay& overlay) const = 0;
+};
+
+// Memory reserved for an image that is being filled. One thread at a time. Dropped without seal(),
+// it gives everything back.
+class Staging {
+ public:
+  Staging() = default;
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+  virtual ~Staging() = default;
+
+  // The next rows, row-major. They come in order, each exactly once, in pieces of any whole number
+  // of rows. Errors: misaligned_size (not whole rows), geometry_mismatch (not the next row, or past
+  // the last), the device's. After an error only destruction is allowed.
+  [[nodiscard]] virtual Result<void> write(std::uint64_t first_row,
+                                           std::span<const std::byte> rows) = 0;
+
+  // The image, once every row was written; this staging area is empty afterwards. Errors:
+  // geometry_mismatch (rows are missing), the device's.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Image>> seal() = 0;
+};
+
+// A place where images can live. Thread-safe. Outlives its staging areas and images.
+class Backend {
+ public:
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+
+  // Reserves all memory up front. Errors: out_of_memory, device_out_of_memory.
+  [[nodiscard]] virtual Result<std::unique_ptr<Staging>> stage(const Geometry& geometry) = 0;
+};
+
+}  // namespace gyre

@@ -1,0 +1,132 @@
+#include "core/dpf/expand.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace gyre::dpf {
+namespace {
+
+// Expansion goes down the tree in two tiers, each breadth first, so that the kernels get many nodes
+// at a time and everything stays in the first-level cache: a block of up to 1,024 nodes
+// `lower_levels` above the leaves, then for every 16 of those their 1,024 leaves.
+constexpr std::uint64_t nodes_at_once = 1024;
+constexpr unsigned lower_levels = 6;
+
+// Room for nodes_at_once nodes that is not cleared first.
+class NodeBuffer {
+ public:
+  [[nodiscard]] Block* nodes() noexcept { return reinterpret_cast<Block*>(storage_); }
+
+ private:
+  alignas(64) std::byte storage_[nodes_at_once * sizeof(Block)];
+};
+
+// An inclusive range of leaves.
+struct LeafRange {
+  std::uint64_t first;
+  std::uint64_t last;
+
+  // Up to the next multiple of `size`, a power of two.
+  [[nodiscard]] LeafRange up_to_multiple_of(std::uint64_t size) const noexcept {
+    return {first, std::min(last, first | (size - 1))};
+  }
+};
+
+class Tree {
+ public:
+  Tree(const ExpansionKernel& kernel, const Key& key) noexcept
+      : kernel_(kernel), depth_(static_cast<unsigned>(key.levels.size())) {
+    for (unsigned level = 0; level < depth_; ++level) {
+      const LevelCorrection& correction = key.levels[level];
+      const std::uint64_t seed_low = correction.seed.low & ~std::uint64_t{1};
+      const std::uint64_t left_control = correction.control & 1U;
+      const std::uint64_t right_control = (correction.control >> 1U) & 1U;
+      corrections_[level] = {
+          .left = {.low = seed_low | left_control, .high = correction.seed.high},
+          .right = {.low = seed_low | right_control, .high = correction.seed.high}};
+    }
+    // All 128 bits of the root's seed count and its control bit is the party, which is no secret.
+    kernel_.hash(FixedKey::left, &key.seed, &root_children_[0], 1);
+    kernel_.hash(FixedKey::right, &key.seed, &root_children_[1], 1);
+    if (key.party != 0) {
+      root_children_[0] = root_children_[0] ^ corrections_[0].left;
+      root_children_[1] = root_children_[1] ^ corrections_[0].right;
+    }
+  }
+
+  // The node of depth 1 above that leaf.
+  [[nodiscard]] const Block* below_root(std::uint64_t leaf) const noexcept {
+    return &root_children_[leaf >> (depth_ - 1)];
+  }
+
+  // Node of depth `depth` above that leaf, counted from the left.
+  [[nodiscard]] std::uint64_t ancestor(std::uint64_t leaf, unsigned depth) const noexcept {
+    return leaf >> (depth_ - depth);
+  }
+
+  // From the nodes of depth `from` above the leaves to those of depth `to`, which lie in `even` or
+  // `odd` (or are `nodes` themselves). REQUIRES: at most nodes_at_once nodes of depth `to` have a
+  // parent above leaves.
+  [[nodiscard]] const Block* descend(const Block* nodes, unsigned from, unsigned to,
+                                     LeafRange leaves, NodeBuffer& even,
+                                     NodeBuffer& odd) const noexcept {
+    for (unsigned depth = from; depth < to; ++depth) {
+      const std::uint64_t first = ancestor(leaves.first, depth);
+      const std::uint64_t last = ancestor(leaves.last, depth);
+      Block* children = (depth % 2 == 0 ? odd : even).nodes();
+      kernel_.expand_level(nodes, last - first + 1, corrections_[depth], children);
+      nodes = children + (ancestor(leaves.first, depth + 1) - 2 * first);
+    }
+    return nodes;
+  }
+
+ private:
+  const ExpansionKernel& kernel_;
+  unsigned depth_;
+  std::array<ChildCorrections, max_levels> corrections_;
+  std::array<Block, 2> root_children_;
+};
+
+}  // namespace
+
+void expand(const ExpansionKernel& kernel, const Key& key, std::uint64_t first_leaf,
+            std::span<Block> leaves) noexcept {
+  if (leaves.empty()) return;
+  if (key.levels.empty()) {
+    kernel.hash(FixedKey::value, &key.seed, leaves.data(), 1);
+    if (key.party != 0) leaves[0] = leaves[0] ^ key.value_correction;
+    return;
+  }
+
+  const Tree tree(kernel, key);
+  const auto depth = static_cast<unsigned>(key.levels.size());
+  const unsigned lower = std::min(depth - 1, lower_levels);
+  NodeBuffer upper_even;
+  NodeBuffer upper_odd;
+  NodeBuffer lower_even;
+  NodeBuffer lower_odd;
+
+  Block* out = leaves.data();
+  LeafRange left{first_leaf, first_leaf + leaves.size() - 1};
+  while (left.first <= left.last) {
+    const LeafRange block = left.up_to_multiple_of(nodes_at_once << lower);
+    const Block* block_nodes =
+        tree.descend(tree.below_root(block.first), 1, depth - lower, block, upper_even, upper_odd);
+    LeafRange rest = block;
+    while (rest.first <= rest.last) {
+      const LeafRange group = rest.up_to_multiple_of(nodes_at_once);
+      const std::uint64_t skipped =
+          tree.ancestor(group.first, depth - lower) - tree.ancestor(block.first, depth - lower);
+      const Block* nodes =
+          tree.descend(block_nodes + skipped, depth - lower, depth, group, lower_even, lower_odd);
+      const std::uint64_t count = group.last - group.first + 1;
+      kernel.finish_leaves(nodes, count, key.value_correction, out);
+      out += count;
+      rest.first = group.last + 1;
+    }
+    left.first = block.last + 1;
+  }
+}
+
+}  // namespace gyre::dpf

@@ -1,0 +1,128 @@
+// Which epoch is current and which earlier ones are retained: one immutable value, swapped once.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/epoch.hpp"
+#include "core/error.hpp"
+#include "core/retirer.hpp"
+
+namespace gyre {
+
+// Bounds on earlier epochs held for clients that saw them. An epoch is dropped as soon as it
+// exceeds one.
+struct RetentionPolicy {
+  std::size_t retain_epochs = 64;       // earlier epochs, over all bases
+  std::chrono::seconds retain_for{60};  // since an epoch stopped being current
+  std::size_t retain_bases = 1;         // bases other than the current one
+};
+
+// Shared ownership of the epoch a query answers from. Cheap to copy. An epoch and its images live
+// until the last lease ends, and are then destroyed on the retire thread.
+class Lease {
+ public:
+  [[nodiscard]] const Epoch& epoch() const noexcept { return published_->epoch; }
+  [[nodiscard]] const Generation& generation() const noexcept { return published_->generation; }
+  [[nodiscard]] std::chrono::system_clock::time_point published_at() const noexcept {
+    return published_->published_at;
+  }
+
+ private:
+  friend class EpochTable;
+  explicit Lease(std::shared_ptr<const PublishedEpoch> published) noexcept
+      : published_(std::move(published)) {}
+  std::shared_ptr<const PublishedEpoch> published_;
+};
+
+struct CurrentEpoch {};
+using EpochChoice = std::variant<CurrentEpoch, EpochId>;
+
+// Thread-safety: everything may be called from any thread. Publishing is meant for one writer at a
+// time (the holder of the rotation or update lock); two at once are still safe, their order is the
+// lock's.
+class EpochTable {
+ public:
+  // `retirer` must outlive the table and every lease.
+  EpochTable(std::string boot, RetentionPolicy policy, Retirer& retirer);
+  ~EpochTable();
+  EpochTable(const EpochTable&) = delete;
+  EpochTable& operator=(const EpochTable&) = delete;
+
+  // An epoch together with all memory that making it visible will need. Dropped unused, it leaves
+  // no trace.
+  class Prepared;
+
+  // The last step that can fail. Errors: out_of_memory, wrong_epoch_content (no image, or an image
+  // of another geometry than the metadata's).
+  [[nodiscard]] Result<Prepared> prepare(Epoch epoch);
+
+  // Makes the epoch current with the next generation and retains the one before, in one swap.
+  // Cannot fail.
+  void publish(Prepared prepared) noexcept;
+
+  // Replaces the images of the epoch of the same id, current or retained, by others of the same
+  // content: same generation, no event. Does nothing if that epoch is gone. Cannot fail.
+  void replace_representation(Prepared prepared) noexcept;
+
+  // Errors: no_epoch before the first publish; epoch_gone for an id that is neither current nor
+  // retained.
+  [[nodiscard]] Result<Lease> lease(const EpochChoice& choice) const;
+
+  // Current first, then retained from the newest to the oldest; empty before the first publish. One
+  // instant.
+  [[nodiscard]] std::vector<Lease> snapshot() const;
+
+  // Drops retained epochs that outlived the policy. Call now and then.
+  void expire(std::chrono::steady_clock::time_point now) noexcept;
+
+  [[nodiscard]] const std::string& boot() const noexcept { return boot_; }
+
+ private:
+  class Held;
+  struct Retained;
+  struct State;
+
+  std::shared_ptr<const State> state() const noexcept;
+  Result<std::shared_ptr<State>> allocate_state() const;
+  // Copies into `next` what the policy still holds of `before`, but for the epoch named `except`.
+  void carry_over(const State& before, const EpochId& except, State& next,
+                  std::chrono::steady_clock::time_point now) const noexcept;
+
+  const std::string boot_;
+  const RetentionPolicy policy_;
+  Retirer& retirer_;
+
+  // A short mutex around one pointer: g++ 12's std::atomic<std::shared_ptr> is reported as a race
+  // by the thread sanitizer. It is never held while anything is allocated, destroyed or computed.
+  mutable std::mutex mutex_;
+  std::shared_ptr<const State> state_;
+};
+
+class EpochTable::Prepared {
+ public:
+  Prepared(Prepared&&) noexcept = default;
+  Prepared& operator=(Prepared&&) noexcept = default;
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+  ~Prepared() = default;
+
+  [[nodiscard]] const Epoch& epoch() const noexcept;
+
+ private:
+  friend class EpochTable;
+  Prepared(std::shared_ptr<Held> held, std::shared_ptr<State> state) noexcept
+      : held_(std::move(held)), state_(std::move(state)) {}
+
+  std::shared_ptr<Held> held_;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace gyre

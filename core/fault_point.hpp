@@ -1,0 +1,55 @@
+// Places where something can fail, by name, so that a test can make it fail there.
+//
+// In builds with the option `fault_points` a point costs one predictable branch; in all others it
+// compiles to nothing. Who decides what happens at a point is installed as a hook by the injector,
+// which core does not know. See docs/architecture.md, "Fault points".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/error.hpp"
+
+namespace gyre {
+
+// X(identifier, "name", where it is and what its failure must leave behind)
+#define GYRE_FAULT_POINTS_TABLE(X)                                                             \
+  X(host_alloc, "host.alloc",                                                                  \
+    "memory for staging an image on the host; nothing is left allocated")                      \
+  X(staging_seal, "staging.seal", "a staging area becomes an image; it gives its memory back") \
+  X(epoch_alloc, "epoch.alloc", "memory for the next epoch; the current one stays")            \
+  X(query_lease, "query.lease", "a query takes its epoch; that request alone fails")           \
+  X(query_scan, "query.scan", "a pass scans an image; the requests in that pass alone fail")
+
+enum class FaultPoint : std::uint8_t {
+#define GYRE_ENUMERATE(identifier, name, stands_for) identifier,
+  GYRE_FAULT_POINTS_TABLE(GYRE_ENUMERATE)
+#undef GYRE_ENUMERATE
+};
+
+#if defined(GYRE_FAULT_POINTS)
+
+// Asked at every point that is reached, from any thread. Returns the error to fail with, or
+// nothing.
+using FaultHook = std::optional<Error> (*)(FaultPoint point);
+
+// Installs the hook for the whole process; nullptr removes it. Thread-safe.
+void set_fault_hook(FaultHook hook) noexcept;
+
+[[nodiscard]] std::optional<Error> fault_at(FaultPoint point);
+
+#define GYRE_FAULT_POINT(point)                                                  \
+  do {                                                                           \
+    if (auto fault = ::gyre::fault_at(::gyre::FaultPoint::point)) [[unlikely]] { \
+      return ::tl::unexpected<::gyre::Error>(std::move(*fault));                 \
+    }                                                                            \
+  } while (false)
+
+#else
+
+#define GYRE_FAULT_POINT(point) static_cast<void>(0)
+
+#endif
+
+}  // namespace gyre

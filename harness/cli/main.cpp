@@ -1,0 +1,77 @@
+// The entry of `gyre`: finds the command and runs it.
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "harness/cli/command.hpp"
+#include "harness/cli/options.hpp"
+#include "harness/version.hpp"
+
+namespace gyre::cli {
+namespace {
+
+constexpr Command commands[] = {
+    Command{"serve", "answer queries on a snapshot as one of the two servers", run_serve},
+    Command{"snapshot", "build, inspect or verify a snapshot", run_snapshot},
+    Command{"lookup", "look up records by key, privately", run_lookup},
+    Command{"fetch", "fetch rows or pages by number, privately", run_fetch},
+    Command{"run", "run scenarios and record their results", run_scenario},
+    Command{"faults", "list the places where a fault can be put", run_faults},
+};
+
+void print_help() {
+  std::cout
+      << "Usage: gyre COMMAND [OPTIONS]\n\n"
+         "Private lookups: two servers answer, and neither learns which record was asked for.\n\n"
+         "Commands:\n";
+  for (const Command& command : commands) {
+    std::cout << "  " << command.name << std::string(12 - command.name.size(), ' ')
+              << command.summary << '\n';
+  }
+  std::cout << "\ngyre COMMAND --help tells about one of them, gyre --version what this is.\n";
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  if (words.empty() || asks_for_help(words[0]) || words[0] == "help") {
+    print_help();
+    return words.empty() ? exit_usage : exit_success;
+  }
+  if (words[0] == "--version") {
+    std::cout << "gyre " << version() << " (" << build_description() << ")\n";
+    return exit_success;
+  }
+  const auto* const command =
+      std::find_if(std::begin(commands), std::end(commands),
+                   [&](const Command& known) { return known.name == words[0]; });
+  if (command == std::end(commands)) {
+    std::cerr << "gyre: no such command; gyre --help lists them\n";
+    return exit_usage;
+  }
+  // An operator must not believe that a plan is in force: this program has nothing that would read
+  // one.
+  if (std::getenv("GYRE_FAULTS") != nullptr) {  // NOLINT(concurrency-mt-unsafe): the only thread
+    std::cerr << "gyre: GYRE_FAULTS is set, but this program takes no fault plans; unset it\n";
+    return exit_usage;
+  }
+  return command->run({words.begin() + 1, words.end()});
+}
+
+}  // namespace
+}  // namespace gyre::cli
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that goes away is an error of one write, not the end
+  try {
+    return gyre::cli::dispatch({argv + 1, argv + argc});
+  } catch (const std::bad_alloc&) {
+    std::cerr << "gyre: out of memory\n";
+  } catch (const std::exception&) {
+    std::cerr << "gyre: internal error; please report what was run\n";
+  }
+  return gyre::cli::exit_failure;
+}

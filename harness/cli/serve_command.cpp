@@ -1,0 +1,135 @@
+// gyre serve: answers queries on a snapshot as one of the two servers.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/elapsed.hpp"
+#include "harness/cli/command.hpp"
+#include "harness/cli/options.hpp"
+#include "harness/cli/serve_options.hpp"
+#include "harness/cli/termination.hpp"
+#include "harness/server/server.hpp"
+#include "harness/snapshot/load.hpp"
+
+namespace gyre::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view command = "serve";
+
+// Standard output is for the one line that says where the server is.
+void log_to_standard_error(const std::string& level) {
+  auto logger = spdlog::stderr_logger_mt("gyre");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog::level::from_str(level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// Whole or not at all, for whoever waits for it.
+Result<void> write_ready_file(const std::filesystem::path& path, const std::string& url) {
+  const std::filesystem::path partial = path.string() + ".partial";
+  std::ofstream file(partial);
+  file << url << '\n';
+  file.close();
+  std::error_code problem;
+  if (file) std::filesystem::rename(partial, path, problem);
+  if (!file || problem) return fail(ErrorCode::io_failed, "the ready file cannot be written");
+  return {};
+}
+
+// Loads the snapshot and makes it current.
+Result<void> publish_snapshot(const std::string& manifest, Backend& backend, EpochTable& epochs,
+                              const std::stop_token& stop) {
+  const auto start = std::chrono::steady_clock::now();
+  auto loaded =
+      snapshot::load_snapshot(manifest, backend, snapshot::Watch{[](const auto&) {}, stop});
+  if (!loaded) return forward_error(loaded);
+  const Geometry geometry = loaded->metadata.geometry;
+  const EpochId id = EpochId::of_base(loaded->content_id, loaded->metadata.as_of_seq);
+  spdlog::info(
+      "event=loaded epoch={} rows={} row_bytes={} rows_per_page={} residency={} kernel={} "
+      "memory_bytes={} seconds={:.3f}",
+      id.text(), geometry.rows, geometry.row_bytes, geometry.rows_per_page,
+      loaded->image->residency(), loaded->image->kernel(), loaded->image->memory_bytes(),
+      seconds_since(start));
+  auto prepared = epochs.prepare(
+      Epoch{id, loaded->content_id, loaded->metadata, {std::move(loaded->image)}, Overlay()});
+  if (!prepared) return forward_error(prepared);
+  epochs.publish(std::move(*prepared));
+  return {};
+}
+
+// Until it is asked to stop.
+Result<void> serve(const ServeSettings& settings, Backend& backend, Termination& termination) {
+  auto started = server::Server::start(settings.server);
+  if (!started) return forward_error(started);
+  server::Server& server = **started;
+  const std::string url = (server.tls() ? "https://" : "http://") + server.address().text();
+  spdlog::info("event=listening url={} party={} backend={}", url, settings.server.party,
+               backend.name());
+
+  auto published =
+      publish_snapshot(settings.manifest, backend, server.epochs(), termination.token());
+  if (!published && published.error().code == ErrorCode::cancelled) return {};
+  if (!published) return published;
+  if (!settings.ready_file.empty()) {
+    if (auto written = write_ready_file(settings.ready_file, url); !written) return written;
+  }
+  std::cout << "ready " << url << std::endl;
+
+  termination.wait();
+  spdlog::info("event=draining delay_ms={} timeout_ms={}", settings.drain_delay.count(),
+               settings.drain_timeout.count());
+  server.listener().announce_drain();
+  std::this_thread::sleep_for(settings.drain_delay);
+  const bool finished =
+      server.listener().drain(std::chrono::steady_clock::now() + settings.drain_timeout);
+  const server::HttpStatistics counts = server.listener().http().statistics();
+  spdlog::info("event=stopped finished={} accepted={} evicted={} refused={}", finished,
+               counts.accepted, counts.evicted, counts.refused);
+  return {};
+}
+
+}  // namespace
+
+int run_serve(const std::vector<std::string>& arguments) {
+  Options options(
+      std::string(command), "--snapshot MANIFEST --party 0|1 [OPTIONS]",
+      "Loads a snapshot and answers private queries on it, as one of the two servers of a "
+      "pair.\nThe other one must be run by somebody who does not collude with you.");
+  add_serve_options(options);
+  options.set_epilogue(
+      "When queries are answered, one line \"ready URL\" appears on standard output; the log goes "
+      "to "
+      "standard error.\nSIGTERM or SIGINT: requests that have begun are finished, then it exits "
+      "with 0. A second one ends it at once.\nExit codes: 0 stopped when asked to, 1 could not "
+      "serve, 2 "
+      "unusable options.");
+  auto parsed = options.parse(arguments);
+  if (const int* code = std::get_if<int>(&parsed)) return *code;
+  const auto& values = std::get<po::variables_map>(parsed);
+  auto settings = read_serve_settings(values);
+  if (!settings) {
+    report_failure(command, settings.error().message);
+    return exit_usage;
+  }
+  log_to_standard_error(settings->log_level);
+  Termination termination;  // before the backend's threads
+  auto backend = make_backend(values);
+  if (!backend) return report_failure(command, backend.error().message);
+  const auto served = serve(*settings, **backend, termination);
+  return served ? exit_success : report_failure(command, served.error().message);
+}
+
+}  // namespace gyre::cli

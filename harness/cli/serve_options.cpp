@@ -1,0 +1,191 @@
+#include "harness/cli/serve_options.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "backends/cpu/cpu_backend.hpp"
+#include "backends/reference/reference_backend.hpp"
+
+namespace gyre::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr double longest_seconds = 86'400;
+
+tl::unexpected<Error> unusable(const std::string& option, const std::string& must_be) {
+  return fail(ErrorCode::bad_configuration, "--" + option + " must be " + must_be);
+}
+
+// Reads options into variables until one does not fit; then error() says which.
+class Reader {
+ public:
+  explicit Reader(const po::variables_map& values) : values_(values) {}
+
+  // A whole number. (Boost would turn -1 into a large unsigned one.)
+  template <typename T>
+  void number(const char* option, T& into, std::int64_t smallest = 1) {
+    const auto given = values_[option].as<std::int64_t>();
+    const auto largest = std::numeric_limits<T>::max();
+    if (given < smallest ||
+        static_cast<std::uint64_t>(given) > static_cast<std::uint64_t>(largest)) {
+      if (!error_) error_ = unusable(option, "a number from " + std::to_string(smallest)).value();
+      return;
+    }
+    into = static_cast<T>(given);
+  }
+  void seconds(const char* option, std::chrono::milliseconds& into, bool may_be_zero = false) {
+    const double given = values_[option].as<double>();
+    if (!(given > 0 || (may_be_zero && given == 0)) || given > longest_seconds) {
+      if (!error_) error_ = unusable(option, "a number of seconds up to 86400").value();
+      return;
+    }
+    into = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(given * 1000)));
+  }
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+ private:
+  const po::variables_map& values_;
+  std::optional<Error> error_;
+};
+
+std::string text_of(const po::variables_map& values, const char* option) {
+  return values.count(option) == 0 ? std::string() : values[option].as<std::string>();
+}
+
+double in_seconds(std::chrono::milliseconds time) {
+  return static_cast<double>(time.count()) / 1000;
+}
+
+}  // namespace
+
+void add_serve_options(Options& options) {
+  const server::ServerConfiguration standard;
+  const auto text = [](const char* shape) { return po::value<std::string>()->value_name(shape); };
+  const auto number = [](std::uint64_t value) {
+    return po::value<std::int64_t>()
+        ->default_value(static_cast<std::int64_t>(value))
+        ->value_name("N");
+  };
+  const auto seconds = [](std::chrono::milliseconds value) {
+    return po::value<double>()->default_value(in_seconds(value))->value_name("SECONDS");
+  };
+  const server::HttpLimits& http = standard.http;
+  const server::QueryLimits& queries = standard.queries;
+  options.add()("snapshot", text("MANIFEST")->required(), "manifest of the snapshot to serve")(
+      "party", po::value<std::int64_t>()->required()->value_name("0|1"),
+      "which of the two servers this is; keys of the other are refused")(
+      "backend", text("NAME")->default_value("cpu"), "cpu, or reference (slow, for comparison)")(
+      "kernel", text("NAME"), "force the scan kernel: avx512, avx2 or portable")(
+      "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
+      "executor", text("NAME"), "force tbb or pool")(
+      "threads", number(0), "threads of one pass; 0: as many as may run at once")(
+      "memory-limit-bytes", number(0),
+      "rows and scans of the cpu backend together; 0: the machine's memory, or the control "
+      "group's")("listen", text("HOST:PORT")->default_value("127.0.0.1:8080"),
+                 "where to listen; port 0: any free one")(
+      "ready-file", text("FILE"), "write the URL there once queries are answered")(
+      "tls-cert", text("FILE"), "PEM certificate chain; with --tls-key the listener speaks TLS")(
+      "tls-key", text("FILE"), "PEM private key, unencrypted")(
+      "allow-plain", po::bool_switch(),
+      "listen off loopback without TLS; only for a proxy in front that ends TLS")(
+      "max-keys", number(queries.max_keys), "keys in one request")(
+      "max-answer-bytes", number(queries.max_answer_bytes), "answers to one request together")(
+      "answer-memory-bytes", number(queries.answer_memory_bytes),
+      "answers that are not yet sent, of all requests")("max-passes", number(queries.max_passes),
+                                                        "scans at once")(
+      "max-waiting", number(queries.max_waiting), "queries that wait for a scan; more get 503")(
+      "queue-timeout", seconds(queries.patience), "how long one of them waits for its first scan")(
+      "request-timeout", seconds(queries.request_time),
+      "for all answers to one request; beyond, it gets 503")(
+      "max-connections", number(http.max_connections),
+      "connections served at once; beyond, an idle one is closed, or else the slowest")(
+      "max-head-bytes", number(http.max_head_bytes), "request line and headers")(
+      "head-timeout", seconds(http.head_time), "for a whole head, or a TLS handshake")(
+      "body-timeout", seconds(http.body_time), "for a whole body")(
+      "send-timeout", seconds(http.send_time), "for a whole response")(
+      "idle-timeout", seconds(http.idle_time), "between requests on a connection")(
+      "retain-epochs", number(standard.retention.retain_epochs),
+      "earlier epochs held, at most 1024")(
+      "retain-seconds", number(static_cast<std::uint64_t>(standard.retention.retain_for.count())),
+      "how long, since each stopped being current; at most 10^9")(
+      "retain-bases", number(standard.retention.retain_bases), "bases held beside the current one")(
+      "drain-delay", seconds(std::chrono::milliseconds(0)),
+      "on SIGTERM, say \"draining\" so long before accepting no more")(
+      "drain-timeout", seconds(std::chrono::seconds(30)),
+      "then so long for requests that have begun")(
+      "log-level", text("LEVEL")->default_value("info"), "debug, info, warn or error");
+}
+
+Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
+  ServeSettings settings;
+  settings.manifest = text_of(values, "snapshot");
+  settings.ready_file = text_of(values, "ready-file");
+  settings.log_level = text_of(values, "log-level");
+  if (const std::string& level = settings.log_level;
+      level != "debug" && level != "info" && level != "warn" && level != "error") {
+    return unusable("log-level", "debug, info, warn or error");
+  }
+
+  server::ServerConfiguration& server = settings.server;
+  auto address = server::ListenAddress::parse(text_of(values, "listen"));
+  if (!address) return forward_error(address);
+  server.listen = std::move(*address);
+  server.tls_certificate_file = text_of(values, "tls-cert");
+  server.tls_key_file = text_of(values, "tls-key");
+  server.allow_plain = values["allow-plain"].as<bool>();
+
+  Reader reader(values);
+  std::int64_t retain_seconds = 0;
+  reader.number("party", server.party, 0);
+  reader.number("max-keys", server.queries.max_keys);
+  reader.number("max-answer-bytes", server.queries.max_answer_bytes);
+  reader.number("answer-memory-bytes", server.queries.answer_memory_bytes);
+  reader.number("max-passes", server.queries.max_passes);
+  reader.number("max-waiting", server.queries.max_waiting, 0);
+  reader.seconds("queue-timeout", server.queries.patience);
+  reader.seconds("request-timeout", server.queries.request_time);
+  reader.number("max-connections", server.http.max_connections);
+  reader.number("max-head-bytes", server.http.max_head_bytes);
+  reader.seconds("head-timeout", server.http.head_time);
+  reader.seconds("body-timeout", server.http.body_time);
+  reader.seconds("send-timeout", server.http.send_time);
+  reader.seconds("idle-timeout", server.http.idle_time);
+  reader.number("retain-epochs", server.retention.retain_epochs, 0);
+  reader.number("retain-seconds", retain_seconds, 0);
+  reader.number("retain-bases", server.retention.retain_bases, 0);
+  reader.seconds("drain-delay", settings.drain_delay, /*may_be_zero=*/true);
+  reader.seconds("drain-timeout", settings.drain_timeout, /*may_be_zero=*/true);
+  if (reader.error()) return tl::unexpected<Error>(*reader.error());
+  server.retention.retain_for = std::chrono::seconds(retain_seconds);
+  if (auto checked = server.check(); !checked) return forward_error(checked);
+  return settings;
+}
+
+Result<std::unique_ptr<Backend>> make_backend(const po::variables_map& values) {
+  const std::string name = text_of(values, "backend");
+  CpuBackendOptions options;
+  options.kernel = text_of(values, "kernel");
+  options.expansion_kernel = text_of(values, "expansion-kernel");
+  options.executor = text_of(values, "executor");
+  Reader reader(values);
+  reader.number("threads", options.threads, 0);
+  reader.number("memory-limit-bytes", options.memory_limit_bytes, 0);
+  if (reader.error()) return tl::unexpected<Error>(*reader.error());
+  if (name == "reference") {
+    if (!options.kernel.empty() || !options.expansion_kernel.empty() || !options.executor.empty() ||
+        options.threads != 0 || options.memory_limit_bytes != 0) {
+      return fail(ErrorCode::bad_configuration,
+                  "the reference backend has no kernels, threads or memory limit to choose");
+    }
+    return std::make_unique<ReferenceBackend>();
+  }
+  if (name != "cpu") return unusable("backend", "cpu or reference");
+  auto backend = CpuBackend::create(options);
+  if (!backend) return forward_error(backend);
+  return std::move(*backend);
+}
+
+}  // namespace gyre::cli

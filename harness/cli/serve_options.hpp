@@ -1,0 +1,36 @@
+// What `gyre serve` can be told, and what it makes of it.
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "core/backend.hpp"
+#include "core/error.hpp"
+#include "harness/cli/options.hpp"
+#include "harness/server/server.hpp"
+
+namespace gyre::cli {
+
+struct ServeSettings {
+  server::ServerConfiguration server;
+  std::string manifest;
+  std::string ready_file;                      // empty: none
+  std::string log_level;                       // of spdlog
+  std::chrono::milliseconds drain_delay{0};    // between saying so and accepting no more
+  std::chrono::milliseconds drain_timeout{0};  // for requests that have begun
+};
+
+void add_serve_options(Options& options);
+
+// Errors: bad_configuration.
+[[nodiscard]] Result<ServeSettings> read_serve_settings(
+    const boost::program_options::variables_map& values);
+
+// The backend that --backend and its companions ask for. Errors: bad_configuration,
+// cpu_feature_missing, out_of_memory.
+[[nodiscard]] Result<std::unique_ptr<Backend>> make_backend(
+    const boost::program_options::variables_map& values);
+
+}  // namespace gyre::cli

@@ -1,0 +1,18 @@
+// Where results are kept: one JSON file per run.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+
+#include "core/error.hpp"
+
+namespace gyre::report {
+
+// Writes DIRECTORY/NAME-TIME.json (UTC, to the second) whole or not at all and returns its path.
+// The directory is made if it is missing. Errors: io_failed.
+[[nodiscard]] Result<std::filesystem::path> write_result(const std::filesystem::path& directory,
+                                                         std::string_view name,
+                                                         const nlohmann::json& result);
+
+}  // namespace gyre::report

@@ -1,0 +1,231 @@
+#include "harness/scenario/scenario_file.hpp"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+#include <system_error>
+
+#include "core/bytes.hpp"
+#include "core/geometry.hpp"
+
+namespace gyre::scenario {
+namespace {
+
+tl::unexpected<Error> wrong(const toml::node& node, std::string_view what) {
+  return fail(ErrorCode::malformed_input, "line " + std::to_string(node.source().begin.line) +
+                                              " of the scenario file " + std::string(what));
+}
+
+// Reads the members of one table; remembers the first thing that was wrong.
+class Reader {
+ public:
+  Reader(const toml::table& table, std::initializer_list<std::string_view> known) : table_(table) {
+    for (const auto& [key, node] : table) {
+      if (std::find(known.begin(), known.end(), key.str()) == known.end()) {
+        refuse(node, "has a key that is not known here");
+      }
+    }
+  }
+
+  [[nodiscard]] std::optional<std::string> text(std::string_view key) {
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return std::nullopt;
+    auto value = node->value_exact<std::string>();
+    if (!value) refuse(*node, "needs a text");
+    return value;
+  }
+
+  [[nodiscard]] std::optional<std::uint64_t> number(std::string_view key, std::uint64_t least,
+                                                    std::uint64_t most) {
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return std::nullopt;
+    return bounded(*node, least, most);
+  }
+
+  [[nodiscard]] std::vector<std::uint32_t> numbers(std::string_view key, std::uint32_t least,
+                                                   std::uint32_t most) {
+    std::vector<std::uint32_t> values;
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return values;
+    const toml::array* const items = node->as_array();
+    if (items == nullptr || items->empty()) {
+      refuse(*node, "needs a list of numbers");
+      return values;
+    }
+    for (const auto& item : *items) {
+      values.push_back(static_cast<std::uint32_t>(bounded(item, least, most).value_or(least)));
+    }
+    return values;
+  }
+
+  [[nodiscard]] std::optional<double> share(std::string_view key) {
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return std::nullopt;
+    return bounded_share(*node);
+  }
+
+  [[nodiscard]] std::vector<double> shares(std::string_view key) {
+    std::vector<double> values;
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return values;
+    const toml::array* const items = node->as_array();
+    if (items == nullptr) {
+      refuse(*node, "needs a list of numbers");
+      return values;
+    }
+    for (const auto& item : *items) values.push_back(bounded_share(item).value_or(0));
+    return values;
+  }
+
+  void require(bool present, std::string_view key) {
+    if (!present) refuse(table_, "opens a table that needs " + std::string(key));
+  }
+
+  void refuse(const toml::node& node, std::string_view what) {
+    if (!failure_) failure_ = wrong(node, what).value();
+  }
+
+  [[nodiscard]] const std::optional<Error>& failure() const noexcept { return failure_; }
+
+ private:
+  std::optional<std::uint64_t> bounded(const toml::node& node, std::uint64_t least,
+                                       std::uint64_t most) {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < 0 || static_cast<std::uint64_t>(*value) < least ||
+        static_cast<std::uint64_t>(*value) > most) {
+      refuse(node,
+             "needs a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+      return std::nullopt;
+    }
+    return static_cast<std::uint64_t>(*value);
+  }
+
+  std::optional<double> bounded_share(const toml::node& node) {
+    const auto value = node.value_exact<double>();
+    if (!value || !(*value >= 0 && *value <= 1)) {
+      refuse(node, "needs a number with a point, from 0.0 to 1.0");
+      return std::nullopt;
+    }
+    return value;
+  }
+
+  const toml::table& table_;
+  std::optional<Error> failure_;
+};
+
+Result<LookupPlan> read_lookup(const toml::table& table, const std::filesystem::path& directory) {
+  Reader reader(table, {"input", "expected", "value", "block_number", "state_root", "backend",
+                        "most_keys", "absent", "clients"});
+  LookupPlan plan;
+  const auto input = reader.text("input");
+  reader.require(input.has_value(), "input");
+  plan.input = directory / input.value_or("");
+  if (const auto expected = reader.text("expected")) plan.expected = directory / *expected;
+  if (const auto value = reader.text("value");
+      value && *value != name(ValueKind::ethereum_account)) {
+    reader.refuse(*table.get("value"), "needs \"ethereum-account\", the one kind that is compared");
+  }
+  constexpr std::uint64_t most = std::uint64_t{1} << 40U;
+  plan.block_number = reader.number("block_number", 0, most);
+  if (const auto root = reader.text("state_root")) {
+    Bytes32 bytes{};
+    if (from_hex(*root, bytes)) {
+      plan.state_root = bytes;
+    } else {
+      reader.refuse(*table.get("state_root"), "needs 64 hex digits");
+    }
+  }
+  plan.backend = reader.text("backend").value_or(plan.backend);
+  plan.most_keys = reader.number("most_keys", 0, most).value_or(0);
+  plan.absent = reader.number("absent", 0, most).value_or(0);
+  plan.clients = static_cast<unsigned>(reader.number("clients", 1, 256).value_or(1));
+  if (reader.failure()) return tl::unexpected<Error>(*reader.failure());
+  return plan;
+}
+
+Result<ScanPlan> read_scan(const toml::table& table) {
+  Reader reader(table, {"table_bytes", "row_bytes", "threads", "repetitions", "min_ratio",
+                        "max_expansion_share"});
+  ScanPlan plan;
+  constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
+  plan.table_bytes = reader.number("table_bytes", mebibyte, mebibyte << 20U).value_or(0);
+  plan.row_bytes = reader.numbers("row_bytes", Geometry::min_row_bytes, Geometry::max_row_bytes);
+  reader.require(plan.table_bytes != 0, "table_bytes");
+  reader.require(!plan.row_bytes.empty(), "row_bytes");
+  plan.threads = static_cast<unsigned>(reader.number("threads", 0, 4096).value_or(0));
+  plan.repetitions =
+      static_cast<unsigned>(reader.number("repetitions", 1, 10'000).value_or(plan.repetitions));
+  plan.min_ratio = reader.shares("min_ratio");
+  if (!plan.min_ratio.empty() && plan.min_ratio.size() != plan.row_bytes.size()) {
+    reader.refuse(*table.get("min_ratio"), "needs as many numbers as row_bytes has");
+  }
+  plan.max_expansion_share = reader.share("max_expansion_share");
+  if (reader.failure()) return tl::unexpected<Error>(*reader.failure());
+  return plan;
+}
+
+// Lets what `changes` says replace values of `table`, into sub-tables.
+void merge(toml::table& table, const toml::table& changes) {
+  for (const auto& [key, node] : changes) {
+    auto* const old_table = table[key.str()].as_table();
+    const auto* const new_table = node.as_table();
+    if (old_table != nullptr && new_table != nullptr) {
+      merge(*old_table, *new_table);
+    } else {
+      table.insert_or_assign(key.str(), node);
+    }
+  }
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+}  // namespace
+
+Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool smoke) {
+  toml::table file;
+  try {
+    file = toml::parse_file(path.string());
+  } catch (const toml::parse_error& error) {
+    const auto line = error.source().begin.line;
+    if (line == 0) return fail(ErrorCode::io_failed, "the scenario file cannot be read");
+    return fail(ErrorCode::malformed_input,
+                "line " + std::to_string(line) + " of the scenario file is not valid TOML");
+  }
+  if (const auto* const changes = file["smoke"].as_table(); changes != nullptr && smoke) {
+    const toml::table copy = *changes;
+    merge(file, copy);
+  }
+
+  Reader reader(file, {"name", "title", "lookup", "scan", "smoke"});
+  ScenarioFile scenario;
+  scenario.name = reader.text("name").value_or("");
+  scenario.title = reader.text("title").value_or(scenario.name);
+  if (!is_name(scenario.name)) {
+    reader.refuse(file,
+                  "begins a scenario that needs a name of lower-case letters, digits and hyphens");
+  }
+  if (reader.failure()) return tl::unexpected<Error>(*reader.failure());
+
+  if (const auto* const table = file["lookup"].as_table()) {
+    auto plan = read_lookup(*table, path.parent_path());
+    if (!plan) return forward_error(plan);
+    scenario.lookup = std::move(*plan);
+  }
+  if (const auto* const table = file["scan"].as_table()) {
+    auto plan = read_scan(*table);
+    if (!plan) return forward_error(plan);
+    scenario.scan = std::move(*plan);
+  }
+  if (!scenario.lookup && !scenario.scan) {
+    return fail(ErrorCode::malformed_input, "the scenario file needs a table [lookup] or [scan]");
+  }
+  return scenario;
+}
+
+}  // namespace gyre::scenario

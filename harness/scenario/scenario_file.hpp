@@ -1,0 +1,53 @@
+// What a scenario file asks for. docs/formats.md, "Scenario files", lists every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/metadata.hpp"
+
+namespace gyre::scenario {
+
+// Build a keyed table from a file, serve it as two processes on this machine, look up every key and
+// some that are not there, and hold each answer against the file.
+struct LookupPlan {
+  std::filesystem::path input;     // CSV of key,value
+  std::filesystem::path expected;  // CSV that the answers are held against; empty: the input
+  ValueKind value = ValueKind::ethereum_account;
+  std::optional<std::uint64_t> block_number;
+  std::optional<Bytes32> state_root;
+  std::string backend = "cpu";
+  std::uint64_t most_keys = 0;  // look up so many of the keys, chosen by the seed; 0: all
+  std::uint64_t absent = 0;     // and so many keys that are not there
+  unsigned clients = 1;         // that ask at the same time
+};
+
+// Scan a table of random rows with one query at a time, beside the machine's plain read bandwidth.
+struct ScanPlan {
+  std::uint64_t table_bytes = 0;
+  std::vector<std::uint32_t> row_bytes;
+  unsigned threads = 0;  // 0: every CPU
+  unsigned repetitions = 11;
+  // What is asked of each row size, to be said beside what was found; empty: nothing.
+  std::vector<double> min_ratio;              // of the scan's rate to the plain read's
+  std::optional<double> max_expansion_share;  // of the scan's time
+};
+
+struct ScenarioFile {
+  std::string name;   // of the result file: letters, digits and hyphens
+  std::string title;  // one line for people
+  std::optional<LookupPlan> lookup;
+  std::optional<ScanPlan> scan;
+};
+
+// Reads the file. With `smoke`, what its table [smoke] says replaces the values above it, for a
+// quick run. Paths in it are relative to it. Errors: io_failed; malformed_input with the line: not
+// TOML, an unknown key, a value of another type or out of its bounds.
+[[nodiscard]] Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path,
+                                                      bool smoke);
+
+}  // namespace gyre::scenario

@@ -1,0 +1,41 @@
+// The two servers of a scenario: real processes on loopback.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+
+#include "core/error.hpp"
+#include "harness/scenario/child_process.hpp"
+
+namespace gyre::scenario {
+
+struct ServerSettings {
+  std::filesystem::path program;   // a `gyre`
+  std::filesystem::path manifest;  // of the snapshot both serve
+  std::string backend = "cpu";
+  std::filesystem::path directory;  // for their logs and ready files
+};
+
+// Parties 0 and 1, each on a port the system chose. Ended when destroyed. One thread at a time.
+class ServerProcesses {
+ public:
+  // Returns once both accept connections. Errors: io_failed, timed_out, with the place of the log.
+  [[nodiscard]] static Result<ServerProcesses> start(const ServerSettings& settings);
+
+  [[nodiscard]] const std::string& url(std::size_t party) const noexcept { return urls_[party]; }
+  [[nodiscard]] ChildProcess& process(std::size_t party) noexcept { return processes_[party]; }
+
+  // Asks both to finish (SIGTERM) and waits. Errors: timed_out; internal if one ended otherwise
+  // than asked.
+  [[nodiscard]] Result<void> stop();
+
+ private:
+  ServerProcesses(std::array<ChildProcess, 2> processes, std::array<std::string, 2> urls) noexcept
+      : processes_(std::move(processes)), urls_(std::move(urls)) {}
+
+  std::array<ChildProcess, 2> processes_;
+  std::array<std::string, 2> urls_;
+};
+
+}  // namespace gyre::scenario

@@ -1,0 +1,100 @@
+#include "harness/server/public_listener.hpp"
+
+#include <httplib.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "harness/protocol/epoch_document.hpp"
+#include "harness/protocol/http_status.hpp"
+#include "harness/protocol/problem_document.hpp"
+#include "harness/server/epoch_entry.hpp"
+
+namespace gyre::server {
+namespace {
+
+using protocol::Encoding;
+
+HttpLimits with_body_bound(HttpLimits limits, std::uint32_t max_keys) {
+  limits.max_body_bytes = protocol::max_request_bytes(max_keys);
+  return limits;
+}
+
+void set_problem(httplib::Response& response, const Error& error) {
+  response.status = protocol::http_status(error.code);
+  if (response.status == 503) response.set_header("Retry-After", "1");
+  response.set_content(protocol::encode_problem(error), std::string(protocol::problem_media_type));
+}
+
+// A body and the memory reserved for it, both kept until it has been sent.
+struct Payload {
+  std::string body;
+  MemoryBudget::Reservation memory;
+};
+
+}  // namespace
+
+PublicListener::PublicListener(const EpochTable& epochs, QueryService& queries, HttpLimits limits,
+                               const TlsContext* tls)
+    : epochs_(epochs),
+      queries_(queries),
+      http_(with_body_bound(limits, queries.limits().max_keys), tls) {
+  const std::vector<std::string> types = {std::string(media_type(Encoding::json)),
+                                          std::string(media_type(Encoding::binary))};
+  http_.get("/health", [this](const auto&, auto& response) { health(response); });
+  http_.get("/epoch", [this](const auto&, auto& response) { epoch(response); });
+  http_.post("/query", types, [this](const auto& request, auto& response) {
+    query(QueryKind::row, request, response);
+  });
+  http_.post("/query/page", types, [this](const auto& request, auto& response) {
+    query(QueryKind::page, request, response);
+  });
+}
+
+PublicListener::~PublicListener() {
+  drain(std::chrono::steady_clock::now());
+}
+
+bool PublicListener::drain(Deadline deadline) {
+  announce_drain();
+  return http_.drain(deadline, [this] { queries_.stop(); });
+}
+
+void PublicListener::health(httplib::Response& response) const {
+  nlohmann::json document = {{"party", queries_.party()}};
+  const auto lease = epochs_.lease(CurrentEpoch{});
+  if (lease) document["epoch"] = lease->epoch().id.text();
+  document["status"] = draining_ ? "draining" : lease ? "ok" : "no_epoch";
+  response.status = draining_ || !lease ? 503 : 200;
+  response.set_content(document.dump(), "application/json");
+}
+
+void PublicListener::epoch(httplib::Response& response) const {
+  const auto document = describe(epochs_, queries_.party());
+  if (!document) return set_problem(response, document.error());
+  response.set_content(protocol::encode_epoch_document(*document), "application/json");
+}
+
+void PublicListener::query(QueryKind kind, const httplib::Request& request,
+                           httplib::Response& response) {
+  // The listener lets no other type through, and normalizes its name.
+  const Encoding encoding = request.get_header_value("Content-Type") == media_type(Encoding::json)
+                                ? Encoding::json
+                                : Encoding::binary;
+  const auto decoded =
+      protocol::decode_query_request(request.body, encoding, queries_.limits().max_keys);
+  if (!decoded) return set_problem(response, decoded.error());
+  auto answered = queries_.answer(kind, *decoded);
+  if (!answered) return set_problem(response, answered.error());
+  const auto payload = std::make_shared<const Payload>(
+      Payload{protocol::encode(answered->response, encoding), std::move(answered->memory)});
+  response.set_content_provider(
+      payload->body.size(), std::string(media_type(encoding)),
+      [payload](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+        return sink.write(payload->body.data() + offset, length);
+      });
+}
+
+}  // namespace gyre::server

@@ -1,0 +1,48 @@
+// The public listener: GET /health, GET /epoch, POST /query, POST /query/page.
+#pragma once
+
+#include <atomic>
+
+#include "core/epoch_table.hpp"
+#include "harness/server/http_listener.hpp"
+#include "harness/server/query_service.hpp"
+
+namespace gyre::server {
+
+// Thread-safe, but start() and drain() are for one thread.
+class PublicListener {
+ public:
+  // `epochs`, `queries` and `tls` (if any) must outlive the listener. The bound on bodies follows
+  // from the number of keys that `queries` accepts.
+  PublicListener(const EpochTable& epochs, QueryService& queries, HttpLimits limits,
+                 const TlsContext* tls);
+  ~PublicListener();  // drains with no patience
+  PublicListener(const PublicListener&) = delete;
+  PublicListener& operator=(const PublicListener&) = delete;
+
+  [[nodiscard]] Result<void> start(ListeningSocket socket) {
+    return http_.start(std::move(socket));
+  }
+
+  // From now on /health says that this server is draining, so that nobody sends it more; everything
+  // is still answered.
+  void announce_drain() noexcept { draining_ = true; }
+
+  // See HttpListener::drain(). What is not computed at the deadline is answered with `draining`,
+  // and `queries` answers nothing more.
+  bool drain(Deadline deadline);
+
+  [[nodiscard]] const HttpListener& http() const noexcept { return http_; }
+
+ private:
+  void health(httplib::Response& response) const;
+  void epoch(httplib::Response& response) const;
+  void query(QueryKind kind, const httplib::Request& request, httplib::Response& response);
+
+  const EpochTable& epochs_;
+  QueryService& queries_;
+  std::atomic<bool> draining_{false};
+  HttpListener http_;
+};
+
+}  // namespace gyre::server

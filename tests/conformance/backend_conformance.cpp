@@ -1,0 +1,273 @@
+#include "tests/conformance/backend_conformance.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <thread>
+
+#include "tests/conformance/random_table.hpp"
+#include "tests/support/code_of.hpp"
+#include "tests/support/generators.hpp"
+#include "tests/support/seeded_random.hpp"
+
+namespace gyre {
+namespace {
+
+std::array<dpf::Key, 2> keys_for(const Geometry& geometry, QueryKind kind, std::uint64_t record,
+                                 unsigned surplus_levels, SeededRandom& random) {
+  auto keys =
+      dpf::generate(dpf::levels_for(geometry.records(kind)) + surplus_levels, record, random);
+  RC_ASSERT(keys.has_value());
+  return std::move(*keys);
+}
+
+QueryKind any_kind(SeededRandom& random) {
+  return random.word() % 2 == 0 ? QueryKind::row : QueryKind::page;
+}
+
+TEST_P(BackendConformance, AnswersOfMixedPassesEqualTheOracle) {
+  EXPECT_TRUE(rc::check([&] {
+    const Geometry geometry = *any_geometry();
+    SeededRandom random(*rc::gen::arbitrary<std::uint64_t>());
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    RC_ASSERT(image.has_value());
+    RC_ASSERT((*image)->geometry() == geometry);
+
+    const std::size_t count = 1 + random.word() % 4;
+    std::vector<dpf::Key> keys;
+    std::vector<Overlay> overlays;
+    std::vector<Query> queries(count);
+    for (Query& query : queries) {
+      query.kind = any_kind(random);
+      const std::uint64_t record = random.word() % geometry.records(query.kind);
+      const auto surplus = static_cast<unsigned>(random.word() % 4);
+      keys.push_back(keys_for(geometry, query.kind, record, surplus, random)[random.word() % 2]);
+      overlays.push_back(random_overlay(geometry, random.word() % 4, random));
+    }
+    Bytes expected;
+    for (std::size_t i = 0; i < count; ++i) {
+      queries[i].key = &keys[i];
+      queries[i].overlay = &overlays[i];
+      const Bytes one = expected_answer(geometry, updated_rows(geometry, rows, overlays[i]),
+                                        queries[i].kind, keys[i]);
+      expected.insert(expected.end(), one.begin(), one.end());
+    }
+
+    const Pass pass{queries};
+    RC_ASSERT(pass.answer_bytes(geometry) == expected.size());
+    Bytes answers = random_bytes(random, expected.size());  // what was there before must not matter
+    RC_ASSERT((*image)->answer(pass, answers).has_value());
+    RC_ASSERT(answers == expected);
+  }));
+}
+
+TEST_P(BackendConformance, BothPartiesAnswersCombineToTheRecordWithItsUpdates) {
+  EXPECT_TRUE(rc::check([&] {
+    const Geometry geometry = *any_geometry();
+    SeededRandom random(*rc::gen::arbitrary<std::uint64_t>());
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    RC_ASSERT(image.has_value());
+    const Overlay overlay = random_overlay(geometry, 2, random);
+    const Bytes updated = updated_rows(geometry, rows, overlay);
+    const QueryKind kind = any_kind(random);
+    const std::uint64_t records = geometry.records(kind);
+    const std::uint64_t bytes = geometry.answer_bytes(kind);
+    for (const std::uint64_t record : {std::uint64_t{0}, random.word() % records, records - 1}) {
+      const auto keys = keys_for(geometry, kind, record, 0, random);
+      auto first = answer_of(**image, kind, keys[0], overlay);
+      auto second = answer_of(**image, kind, keys[1], overlay);
+      RC_ASSERT(first.has_value() && second.has_value());
+      for (std::size_t b = 0; b < bytes; ++b) (*first)[b] ^= (*second)[b];
+      const auto begin = updated.begin() + static_cast<std::ptrdiff_t>(record * bytes);
+      RC_ASSERT(std::equal(first->begin(), first->end(), begin));
+    }
+  }));
+}
+
+TEST_P(BackendConformance, RowsReadBackAsTheyWereWritten) {
+  EXPECT_TRUE(rc::check([&] {
+    const Geometry geometry = *any_geometry();
+    SeededRandom random(*rc::gen::arbitrary<std::uint64_t>());
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    RC_ASSERT(image.has_value());
+
+    Bytes all(geometry.bytes());
+    RC_ASSERT((*image)->read_rows(0, all).has_value());
+    RC_ASSERT(all == rows);
+    const std::uint64_t first = random.word() % geometry.rows;
+    const std::uint64_t count = 1 + random.word() % (geometry.rows - first);
+    Bytes some(count * geometry.row_bytes);
+    RC_ASSERT((*image)->read_rows(first, some).has_value());
+    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(first * geometry.row_bytes);
+    RC_ASSERT(std::equal(some.begin(), some.end(), begin));
+  }));
+}
+
+TEST_P(BackendConformance, FoldingAnOverlayInEqualsAnsweringWithIt) {
+  EXPECT_TRUE(rc::check([&] {
+    const Geometry geometry = *any_geometry();
+    SeededRandom random(*rc::gen::arbitrary<std::uint64_t>());
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    RC_ASSERT(image.has_value());
+    const Overlay overlay = random_overlay(geometry, random.word() % 4, random);
+    const auto folded = (*image)->with_updates(overlay);
+    RC_ASSERT(folded.has_value());
+    RC_ASSERT((*folded)->geometry() == geometry);
+
+    const QueryKind kind = any_kind(random);
+    const auto keys = keys_for(geometry, kind, random.word() % geometry.records(kind), 0, random);
+    const auto on_top = answer_of(**image, kind, keys[0], overlay);
+    const auto inside = answer_of(**folded, kind, keys[0], Overlay{});
+    RC_ASSERT(on_top.has_value() && inside.has_value());
+    RC_ASSERT(*on_top == *inside);
+
+    Bytes all(geometry.bytes());
+    RC_ASSERT((*folded)->read_rows(0, all).has_value());
+    RC_ASSERT(all == updated_rows(geometry, rows, overlay));
+    RC_ASSERT((*image)->read_rows(0, all).has_value());
+    RC_ASSERT(all == rows);  // the image it was made from stays as it was
+  }));
+}
+
+TEST_P(BackendConformance, AnImageIsNotMuchLargerThanItsRows) {
+  const std::vector<Geometry> few_large_pages = {
+      {.rows = 3, .row_bytes = 65536, .rows_per_page = 1},
+      {.rows = 3 * 128, .row_bytes = 512, .rows_per_page = 128},
+      {.rows = 9, .row_bytes = 65536, .rows_per_page = 1},
+      {.rows = 1, .row_bytes = 4, .rows_per_page = 1},
+      {.rows = 113 * 40, .row_bytes = 36, .rows_per_page = 113},
+  };
+  SeededRandom random(7);
+  for (const Geometry& geometry : few_large_pages) {
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    ASSERT_TRUE(image) << image.error().message;
+    EXPECT_GE((*image)->memory_bytes(), geometry.bytes());
+    EXPECT_LE((*image)->memory_bytes(), geometry.bytes() + GetParam().memory_slack_bytes);
+  }
+}
+
+TEST_P(BackendConformance, AnswersToManyThreadsAtOnceAreTheSame) {
+  const Geometry geometry{.rows = 113 * 43, .row_bytes = 36, .rows_per_page = 113};
+  SeededRandom random(3);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(backend(), geometry, rows, random);
+  ASSERT_TRUE(image) << image.error().message;
+
+  constexpr std::size_t threads = 4;
+  constexpr int repetitions = 5;
+  struct Work {
+    QueryKind kind;
+    dpf::Key key;
+    Overlay overlay;
+    Bytes expected;
+    int right = 0;
+  };
+  std::vector<Work> work;
+  for (std::size_t t = 0; t < threads; ++t) {
+    const QueryKind kind = t % 2 == 0 ? QueryKind::row : QueryKind::page;
+    dpf::Key key = keys_for(geometry, kind, t, 0, random)[t % 2];
+    Overlay overlay = random_overlay(geometry, t, random);
+    Bytes expected = expected_answer(geometry, updated_rows(geometry, rows, overlay), kind, key);
+    work.push_back({kind, std::move(key), std::move(overlay), std::move(expected)});
+  }
+  std::vector<std::thread> running;
+  for (Work& one : work) {
+    running.emplace_back([&image, &one] {
+      for (int i = 0; i < repetitions; ++i) {
+        const auto answer = answer_of(**image, one.kind, one.key, one.overlay);
+        if (answer && *answer == one.expected) ++one.right;
+      }
+    });
+  }
+  for (std::thread& thread : running) thread.join();
+  for (const Work& one : work) EXPECT_EQ(one.right, repetitions);
+}
+
+TEST_P(BackendConformance, AnEmptyPassHasNoAnswers) {
+  const Geometry geometry{.rows = 16, .row_bytes = 4, .rows_per_page = 1};
+  SeededRandom random(5);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(backend(), geometry, rows, random);
+  ASSERT_TRUE(image) << image.error().message;
+  EXPECT_TRUE((*image)->answer(Pass{}, {}));
+}
+
+TEST_P(BackendConformance, ItSaysWhatItIs) {
+  const Geometry geometry{.rows = 16, .row_bytes = 4, .rows_per_page = 1};
+  SeededRandom random(5);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(backend(), geometry, rows, random);
+  ASSERT_TRUE(image) << image.error().message;
+  EXPECT_EQ((*image)->kernel(), GetParam().expected_kernel);
+  EXPECT_FALSE(backend().name().empty());
+  EXPECT_FALSE((*image)->residency().empty());
+}
+
+// What a writer may do wrong, on a table of 20 rows of 8 bytes.
+class Misuse {
+ public:
+  explicit Misuse(Backend& backend)
+      : staging_(
+            std::move(backend.stage({.rows = 20, .row_bytes = 8, .rows_per_page = 2}).value())) {}
+
+  Result<void> write(std::uint64_t first_row, std::size_t bytes) {
+    return staging_->write(first_row, std::span(rows_).first(bytes));
+  }
+  Result<std::shared_ptr<const Image>> seal() { return staging_->seal(); }
+
+ private:
+  std::unique_ptr<Staging> staging_;
+  Bytes rows_ = Bytes(std::size_t{1} << 10U);
+};
+
+TEST_P(BackendConformance, AGapBetweenRowsIsRefused) {
+  Misuse staging(backend());
+  ASSERT_TRUE(staging.write(0, 16));
+  EXPECT_EQ(code_of(staging.write(3, 8)), ErrorCode::geometry_mismatch);
+  EXPECT_EQ(code_of(staging.seal()), ErrorCode::geometry_mismatch);
+}
+
+TEST_P(BackendConformance, RowsComeOnlyOnce) {
+  Misuse staging(backend());
+  ASSERT_TRUE(staging.write(0, 16));
+  EXPECT_EQ(code_of(staging.write(1, 8)), ErrorCode::geometry_mismatch);
+}
+
+TEST_P(BackendConformance, RowsPastTheLastAreRefused) {
+  Misuse all(backend());
+  EXPECT_EQ(code_of(all.write(0, 21 * 8)), ErrorCode::geometry_mismatch);
+  Misuse one_more(backend());
+  ASSERT_TRUE(one_more.write(0, 20 * 8));
+  EXPECT_EQ(code_of(one_more.write(20, 8)), ErrorCode::geometry_mismatch);
+  Misuse far_away(backend());
+  EXPECT_EQ(code_of(far_away.write(~std::uint64_t{0}, 8)), ErrorCode::geometry_mismatch);
+}
+
+TEST_P(BackendConformance, PartsOfRowsAreRefused) {
+  Misuse staging(backend());
+  EXPECT_EQ(code_of(staging.write(0, 12)), ErrorCode::misaligned_size);
+}
+
+TEST_P(BackendConformance, SealingBeforeEveryRowIsThereIsRefused) {
+  Misuse nothing(backend());
+  EXPECT_EQ(code_of(nothing.seal()), ErrorCode::geometry_mismatch);
+  Misuse all_but_one(backend());
+  ASSERT_TRUE(all_but_one.write(0, 19 * 8));
+  EXPECT_EQ(code_of(all_but_one.seal()), ErrorCode::geometry_mismatch);
+}
+
+TEST_P(BackendConformance, AStagingAreaIsEmptyAfterSealing) {
+  Misuse staging(backend());
+  ASSERT_TRUE(staging.write(0, 20 * 8));
+  ASSERT_TRUE(staging.seal());
+  EXPECT_EQ(code_of(staging.seal()), ErrorCode::geometry_mismatch);
+  EXPECT_EQ(code_of(staging.write(0, 8)), ErrorCode::geometry_mismatch);
+}
+
+}  // namespace
+}  // namespace gyre

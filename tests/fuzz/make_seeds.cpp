@@ -1,0 +1,117 @@
+// Writes inputs that are whole for every fuzz target, DIRECTORY/TARGET/…: what the fuzzers start
+// from.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "core/bytes.hpp"
+#include "core/dpf/generate.hpp"
+#include "core/random_source.hpp"
+#include "harness/crypto/sha256.hpp"
+#include "harness/protocol/epoch_document.hpp"
+#include "harness/protocol/problem_document.hpp"
+#include "harness/protocol/query_codec.hpp"
+#include "harness/snapshot/manifest.hpp"
+
+namespace gyre {
+namespace {
+
+using protocol::Encoding;
+
+void write(const std::filesystem::path& directory, const std::string& name,
+           std::string_view bytes) {
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory / name, std::ios::binary)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+Metadata keyed_metadata() {
+  Metadata metadata;
+  metadata.geometry = Geometry{226, 36, 113};
+  Cuckoo3Layout layout;
+  layout.value = ValueKind::ethereum_account;
+  layout.value_bytes = ethereum_account_value_bytes;
+  metadata.layout = layout;
+  metadata.block_number = 0;
+  metadata.state_root = Bytes32{};
+  return metadata;
+}
+
+Metadata indexed_metadata() {
+  Metadata metadata;
+  metadata.geometry = Geometry{256, 32, 128};
+  return metadata;
+}
+
+void write_keys(const std::filesystem::path& directory) {
+  SystemRandom random;
+  for (const unsigned levels : {0U, 1U, 5U, dpf::max_levels}) {
+    const auto bytes = dpf::serialize(dpf::generate(levels, 0, random).value()[levels % 2]);
+    write(directory, std::to_string(levels) + "-levels",
+          {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+}
+
+void write_messages(const std::filesystem::path& directory) {
+  SystemRandom random;
+  const EpochId id{Bytes8{}, 7, Bytes8{}};
+  const dpf::Key key = dpf::generate(2, 300, random).value()[0];
+  const protocol::QueryRequest current{CurrentEpoch{}, {key}};
+  const protocol::QueryRequest pinned{id, {key, key}};
+  write(directory, "request-binary", "q" + encode(current, Encoding::binary));
+  write(directory, "request-binary-pinned", "q" + encode(pinned, Encoding::binary));
+  write(directory, "request-json", "Q" + encode(current, Encoding::json));
+  write(directory, "request-json-pinned", "Q" + encode(pinned, Encoding::json));
+  const protocol::QueryResponse response{id, "00ff:1", 4, std::vector<std::byte>(8)};
+  write(directory, "response-binary", "a" + encode(response, Encoding::binary));
+  write(directory, "response-json", "A" + encode(response, Encoding::json));
+  const protocol::EpochEntry entry{id,        "00ff:1",         "2026-11-23T07:31:18.042Z",
+                                   Bytes32{}, keyed_metadata(), {"cpu"}};
+  protocol::EpochEntry older = entry;
+  older.metadata = indexed_metadata();
+  write(directory, "epoch-document",
+        "E" + protocol::encode_epoch_document({0, "00ff", entry, {older}}));
+  write(directory, "problem",
+        "P" + protocol::encode_problem({ErrorCode::epoch_gone, "pick another"}));
+  write(directory, "base64", "BZm9vYg==");
+}
+
+void write_requests(const std::filesystem::path& directory) {
+  write(directory, "get", "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  write(directory, "post",
+        "POST /query?x=y HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello");
+  write(directory, "chunked",
+        "POST /query HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5;x=y\r\nhello\r\n0\r\nTrailer: z\r\n\r\nGET / HTTP/1.0\r\n\r\n");
+}
+
+void write_manifests(const std::filesystem::path& directory) {
+  for (const Metadata& metadata : {keyed_metadata(), indexed_metadata()}) {
+    snapshot::Manifest manifest;
+    manifest.metadata = metadata;
+    manifest.file = "table.rows";
+    manifest.chunk_digests.resize(snapshot::chunk_count(metadata.geometry));
+    manifest.content_id = content_id(metadata, manifest.chunk_digests, crypto::sha256);
+    const bool keyed = std::holds_alternative<Cuckoo3Layout>(metadata.layout);
+    if (keyed) manifest.keys = 100;
+    write(directory, keyed ? "keyed" : "indexed", snapshot::manifest_to_text(manifest));
+  }
+}
+
+}  // namespace
+}  // namespace gyre
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fputs("usage: make-seeds DIRECTORY\n", stderr);
+    return 2;
+  }
+  const std::filesystem::path directory = argv[1];
+  gyre::write_keys(directory / "key-fuzzer");
+  gyre::write_messages(directory / "message-fuzzer");
+  gyre::write_requests(directory / "http-fuzzer");
+  gyre::write_manifests(directory / "manifest-fuzzer");
+}

@@ -1,0 +1,225 @@
+// What is the CPU backend's own: options, memory, tables larger than a chunk and a task.
+#include "backends/cpu/cpu_backend.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "backends/cpu/cpu_image.hpp"
+#include "backends/cpu/executor.hpp"
+#include "backends/cpu/huge_buffer.hpp"
+#include "backends/cpu/interleaved_layout.hpp"
+#include "core/fault_point.hpp"
+#include "tests/conformance/random_table.hpp"
+#include "tests/support/code_of.hpp"
+#include "tests/support/seeded_random.hpp"
+
+namespace gyre {
+namespace {
+
+std::unique_ptr<CpuBackend> make_backend(const CpuBackendOptions& options = {.threads = 2}) {
+  return CpuBackend::create(options).value();
+}
+
+TEST(CpuBackendOptions, ChooseKernelsExecutorAndThreads) {
+  const auto backend = make_backend(
+      {.kernel = "portable", .expansion_kernel = "portable", .executor = "pool", .threads = 3});
+  EXPECT_EQ(backend->name(), "cpu");
+  EXPECT_EQ(backend->kernel(), "portable");
+  EXPECT_EQ(backend->expansion_kernel(), "portable");
+  EXPECT_EQ(backend->executor(), "pool");
+  EXPECT_EQ(backend->threads(), 3U);
+  EXPECT_EQ(make_backend({})->threads(), cpu::available_threads());
+  EXPECT_EQ(make_backend({})->executor(), cpu::has_tbb_executor() ? "tbb" : "pool");
+}
+
+TEST(CpuBackendOptions, UnknownNamesAndTooManyThreadsAreRefused) {
+  EXPECT_EQ(code_of(CpuBackend::create({.kernel = "sse9"})), ErrorCode::bad_configuration);
+  EXPECT_EQ(code_of(CpuBackend::create({.expansion_kernel = "rot13"})),
+            ErrorCode::bad_configuration);
+  EXPECT_EQ(code_of(CpuBackend::create({.executor = "threads"})), ErrorCode::bad_configuration);
+  EXPECT_EQ(code_of(CpuBackend::create({.threads = 1025})), ErrorCode::bad_configuration);
+}
+
+TEST(HugeBuffer, IsZeroedAlignedAndCounted) {
+  cpu::MemoryAccount account(std::uint64_t{1} << 30U);
+  {
+    auto small = cpu::HugeBuffer::allocate(5, account);
+    auto large = cpu::HugeBuffer::allocate((std::uint64_t{5} << 20U) + 1, account);
+    ASSERT_TRUE(small && large);
+    EXPECT_EQ(small->size(), 5U);
+    EXPECT_EQ(small->mapped_bytes(), 4096U);
+    EXPECT_EQ(large->mapped_bytes(), (std::uint64_t{5} << 20U) + 4096);
+    EXPECT_EQ(account.used_bytes(), small->mapped_bytes() + large->mapped_bytes());
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(large->data()) % (2U << 20U), 0U);
+    EXPECT_EQ(large->data()[0], 0);
+    large->data()[large->size() - 1] = 1;
+
+    cpu::HugeBuffer moved = std::move(*large);
+    EXPECT_EQ(moved.data()[moved.size() - 1], 1);
+    moved = std::move(*small);
+    EXPECT_EQ(account.used_bytes(), 4096U);
+  }
+  EXPECT_EQ(account.used_bytes(), 0U);
+}
+
+TEST(HugeBuffer, RefusesWhatTheLimitOrTheSystemCannotGive) {
+  cpu::MemoryAccount small(10'000);
+  EXPECT_EQ(code_of(cpu::HugeBuffer::allocate(12'288, small)), ErrorCode::out_of_memory);
+  const auto held = cpu::HugeBuffer::allocate(4096, small);
+  ASSERT_TRUE(held);
+  EXPECT_EQ(code_of(cpu::HugeBuffer::allocate(8192, small)), ErrorCode::out_of_memory);
+  EXPECT_EQ(small.used_bytes(), 4096U);
+
+  cpu::MemoryAccount boundless(std::numeric_limits<std::uint64_t>::max());
+  for (const std::uint64_t bytes : {std::numeric_limits<std::uint64_t>::max(),
+                                    std::uint64_t{1} << 62U, std::uint64_t{1} << 60U}) {
+    EXPECT_EQ(code_of(cpu::HugeBuffer::allocate(bytes, boundless)), ErrorCode::out_of_memory);
+    EXPECT_EQ(boundless.used_bytes(), 0U);
+  }
+}
+
+constexpr Geometry small_table{.rows = 8 * 113 * 3 + 113, .row_bytes = 36, .rows_per_page = 113};
+
+TEST(CpuBackendMemory, GoesBackWhenStagingIsDroppedOrFails) {
+  const auto backend = make_backend();
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, small_table.bytes());
+  {
+    auto staging = backend->stage(small_table).value();
+    EXPECT_GE(backend->memory_used_bytes(), small_table.bytes());
+    ASSERT_TRUE(staging->write(0, std::span(rows).first(36 * 100)));
+  }
+  EXPECT_EQ(backend->memory_used_bytes(), 0U);
+  {
+    auto staging = backend->stage(small_table).value();
+    EXPECT_EQ(code_of(staging->seal()), ErrorCode::geometry_mismatch);
+  }
+  EXPECT_EQ(backend->memory_used_bytes(), 0U);
+}
+
+TEST(CpuBackendMemory, IsTheImagesAloneAfterSealingAndNothingAfterIt) {
+  const auto backend = make_backend();
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, small_table.bytes());
+  auto image = make_image(*backend, small_table, rows, random).value();
+  EXPECT_EQ(backend->memory_used_bytes(), image->memory_bytes());
+  const auto keys = dpf::generate(dpf::levels_for(small_table.rows), 5, random).value();
+  ASSERT_TRUE(answer_of(*image, QueryKind::row, keys[0], Overlay{}));
+  image.reset();
+  EXPECT_EQ(backend->memory_used_bytes(), 0U);
+}
+
+TEST(CpuBackendMemory, LimitMakesStagingAnswersAndFoldingFailAndLosesNothing) {
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, small_table.bytes());
+  EXPECT_EQ(code_of(make_backend({.threads = 1, .memory_limit_bytes = 50'000})->stage(small_table)),
+            ErrorCode::out_of_memory);
+  // No machine has the memory for the largest table.
+  const Geometry largest{
+      .rows = Geometry::max_table_bytes / 65536, .row_bytes = 65536, .rows_per_page = 1};
+  const auto unlimited = make_backend();
+  EXPECT_EQ(code_of(unlimited->stage(largest)), ErrorCode::out_of_memory);
+  EXPECT_EQ(unlimited->memory_used_bytes(), 0U);
+
+  // Room for the image and the group being staged, then for selection bits, but not for a second
+  // image.
+  const cpu::InterleavedLayout layout(small_table);
+  const auto backend = make_backend(
+      {.threads = 1, .memory_limit_bytes = small_table.bytes() + layout.group_bytes() + 3 * 4096});
+  const auto image = make_image(*backend, small_table, rows, random).value();
+  const auto keys = dpf::generate(dpf::levels_for(small_table.rows), 5, random).value();
+  const Overlay overlay = random_overlay(small_table, 1, random);
+  const std::uint64_t before = backend->memory_used_bytes();
+  EXPECT_EQ(code_of(image->with_updates(overlay)), ErrorCode::out_of_memory);
+  EXPECT_EQ(backend->memory_used_bytes(), before);
+  const auto answer = answer_of(*image, QueryKind::row, keys[0], overlay);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(*answer, expected_answer(small_table, updated_rows(small_table, rows, overlay),
+                                     QueryKind::row, keys[0]));
+}
+
+// Large enough for several chunks, several tasks a tile and several tiles a record, with a tail.
+TEST(CpuImages, OfSeveralChunksAnswerRight) {
+  const std::vector<Geometry> tables = {
+      {.rows = std::uint64_t{113} * 8 * 350 + 113 * 3, .row_bytes = 36, .rows_per_page = 113},
+      {.rows = std::uint64_t{19} * 64, .row_bytes = 8200, .rows_per_page = 64},
+  };
+  for (const Geometry& geometry : tables) {
+    const cpu::InterleavedLayout layout(geometry);
+    ASSERT_GE(layout.chunks(), 2U);
+    ASSERT_GT(layout.tail_pages(), 0U);
+    const auto backend = make_backend();
+    SeededRandom random(11);
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(*backend, geometry, rows, random).value();
+    Bytes all(geometry.bytes());
+    ASSERT_TRUE(image->read_rows(0, all));
+    ASSERT_TRUE(all == rows);
+    const Overlay overlay = random_overlay(geometry, 1, random);
+    const Bytes updated = updated_rows(geometry, rows, overlay);
+    for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
+      const auto keys = dpf::generate(dpf::levels_for(geometry.records(kind)), 1, random).value();
+      const auto answer = answer_of(*image, kind, keys[1], overlay);
+      ASSERT_TRUE(answer);
+      EXPECT_TRUE(*answer == expected_answer(geometry, updated, kind, keys[1]));
+    }
+  }
+}
+
+TEST(CpuImages, FoldingCopiesOnlyTheChunksItChanges) {
+  const Geometry geometry{
+      .rows = std::uint64_t{128} * 8 * 300, .row_bytes = 32, .rows_per_page = 128};
+  const cpu::InterleavedLayout layout(geometry);
+  ASSERT_EQ(layout.chunks(), 3U);
+  const auto backend = make_backend();
+  SeededRandom random(2);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(*backend, geometry, rows, random).value();
+  const std::uint64_t before = backend->memory_used_bytes();
+  const auto overlay =
+      Overlay{}
+          .append(geometry, {.seq = 1, .rows = {3}, .differences = random_bytes(random, 32)})
+          .value();
+  const auto folded = image->with_updates(overlay).value();
+  EXPECT_EQ(backend->memory_used_bytes() - before, layout.chunk_bytes(0));
+  Bytes all(geometry.bytes());
+  ASSERT_TRUE(folded->read_rows(0, all));
+  EXPECT_TRUE(all == updated_rows(geometry, rows, overlay));
+}
+
+#if defined(GYRE_FAULT_POINTS)
+
+FaultPoint armed;
+std::optional<Error> fail_armed(FaultPoint point) {
+  if (point != armed) return std::nullopt;
+  return Error{ErrorCode::out_of_memory, "a fault of the test"};
+}
+
+TEST(CpuBackendFaults, FailWithTheirErrorAndLeaveNothing) {
+  const auto backend = make_backend();
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, small_table.bytes());
+  const auto image = make_image(*backend, small_table, rows, random).value();
+  const std::uint64_t before = backend->memory_used_bytes();
+  const auto keys = dpf::generate(dpf::levels_for(small_table.rows), 5, random).value();
+
+  set_fault_hook(&fail_armed);
+  armed = FaultPoint::host_alloc;
+  EXPECT_EQ(code_of(backend->stage(small_table)), ErrorCode::out_of_memory);
+  EXPECT_EQ(code_of(image->with_updates(Overlay{})), ErrorCode::out_of_memory);
+  armed = FaultPoint::staging_seal;
+  EXPECT_EQ(code_of(make_image(*backend, small_table, rows, random)), ErrorCode::out_of_memory);
+  armed = FaultPoint::query_scan;
+  EXPECT_EQ(code_of(answer_of(*image, QueryKind::row, keys[0], Overlay{})),
+            ErrorCode::out_of_memory);
+  set_fault_hook(nullptr);
+
+  EXPECT_EQ(backend->memory_used_bytes(), before);
+  EXPECT_TRUE(answer_of(*image, QueryKind::row, keys[0], Overlay{}));
+}
+
+#endif
+
+}  // namespace
+}  // namespace gyre

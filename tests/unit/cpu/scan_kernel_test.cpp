@@ -1,0 +1,185 @@
+// Every kernel this CPU runs against the sentences that specify its functions, bit by bit.
+#include "backends/cpu/scan_kernel.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <vector>
+
+#include "backends/cpu/interleaved_layout.hpp"
+#include "core/cpu_features.hpp"
+#include "tests/support/code_of.hpp"
+#include "tests/support/generators.hpp"
+#include "tests/support/seeded_random.hpp"
+
+namespace gyre::cpu {
+namespace {
+
+using Memory = std::vector<std::uint8_t>;
+
+std::vector<const ScanKernel*> runnable_kernels() {
+  std::vector<const ScanKernel*> runnable;
+  for (const ScanKernel& kernel : scan_kernels()) {
+    if (covers(cpu_features(), kernel.required)) runnable.push_back(&kernel);
+  }
+  return runnable;
+}
+
+Memory random_memory(SeededRandom& random, std::size_t bytes) {
+  Memory memory(bytes);
+  (void)random.fill(std::as_writable_bytes(std::span(memory)));
+  return memory;
+}
+
+unsigned bit_of(const Memory& memory, std::uint64_t bit) {
+  return (unsigned{memory[bit / 8]} >> (bit % 8)) & 1U;
+}
+
+TEST(ScanKernels, ThePortableOneComesLastAndNeedsNothing) {
+  EXPECT_EQ(scan_kernels().back().name, "portable");
+  EXPECT_EQ(scan_kernels().back().required, CpuFeatures::none);
+  EXPECT_EQ(best_scan_kernel(CpuFeatures::none).name, "portable");
+}
+
+TEST(ScanKernels, TheFastestThatFitsIsChosen) {
+#if defined(__x86_64__)
+  EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2).name, "avx2");
+  EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f).name, "avx2");
+  EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f | CpuFeatures::avx512bw).name,
+            "avx512");
+#else
+  GTEST_SKIP() << "this build has the portable kernel only";
+#endif
+}
+
+TEST(ScanKernels, AForcedKernelIsFoundOrRefusedNeverReplaced) {
+  for (const ScanKernel& kernel : scan_kernels()) {
+    const auto found = find_scan_kernel(kernel.name, kernel.required);
+    ASSERT_TRUE(found) << kernel.name;
+    EXPECT_EQ((*found)->name, kernel.name);
+    if (kernel.required != CpuFeatures::none) {
+      EXPECT_EQ(code_of(find_scan_kernel(kernel.name, CpuFeatures::none)),
+                ErrorCode::cpu_feature_missing);
+    }
+  }
+  EXPECT_EQ(code_of(find_scan_kernel("sse9", cpu_features())), ErrorCode::bad_configuration);
+  EXPECT_EQ(code_of(find_scan_kernel("", cpu_features())), ErrorCode::bad_configuration);
+}
+
+TEST(InterleavedColumns, ByteToColumnsAndBackForEveryByteAndPage) {
+  for (unsigned value = 0; value < 256; ++value) {
+    for (unsigned page = 0; page < 8; ++page) {
+      const std::uint64_t columns = columns_of_byte(static_cast<std::uint8_t>(value)) << page;
+      for (unsigned bit = 0; bit < 8; ++bit) {
+        const auto column = static_cast<std::uint8_t>(columns >> (8 * bit));
+        EXPECT_EQ(column, ((value >> bit) & 1U) << page);
+      }
+      EXPECT_EQ(byte_of_columns(columns, page), value);
+      EXPECT_EQ(parities_of_columns(columns), value);
+    }
+  }
+}
+
+RC_GTEST_PROP(InterleavedColumns, ParitiesAreThoseOfTheColumnBytes, (std::uint64_t columns)) {
+  for (unsigned bit = 0; bit < 8; ++bit) {
+    const auto column = static_cast<unsigned>((columns >> (8 * bit)) & 255U);
+    RC_ASSERT(((unsigned{parities_of_columns(columns)} >> bit) & 1U) ==
+              (static_cast<unsigned>(__builtin_popcount(column)) & 1U));
+  }
+}
+
+RC_GTEST_PROP(ScanKernels, AccumulateAddsSelectedBitsOfEveryItem, (std::uint64_t seed)) {
+  SeededRandom random(seed);
+  const auto columns = 32 * *anywhere_in<std::size_t>(1, 60);
+  const auto items = *anywhere_in<std::size_t>(0, 40);
+  const auto stride = columns + 32 * *rc::gen::element<std::size_t>(0, 0, 1, 5);
+  const auto misaligned = *rc::gen::element<std::size_t>(0, 0, 1, 32);
+  const Memory data = random_memory(random, items * stride + misaligned);
+  const Memory selection = random_memory(random, items);
+  const Memory before = random_memory(random, columns);
+  Memory expected = before;
+  for (std::size_t i = 0; i < items; ++i) {
+    for (std::size_t c = 0; c < columns; ++c) {
+      expected[c] = static_cast<std::uint8_t>(expected[c] ^
+                                              (data[misaligned + i * stride + c] & selection[i]));
+    }
+  }
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    Memory sums = before;
+    kernel->functions->accumulate(data.data() + misaligned, stride, items, selection.data(),
+                                  columns, sums.data());
+    RC_ASSERT(sums == expected);
+  }
+}
+
+RC_GTEST_PROP(ScanKernels, InterleavePutsEachPagesBitsInColumns, (std::uint64_t seed)) {
+  SeededRandom random(seed);
+  const auto bytes = *anywhere_in<std::size_t>(0, 100);
+  const auto stride = bytes + *anywhere_in<std::size_t>(0, 9);
+  const Memory pages = random_memory(random, 8 * stride);
+  Memory expected(8 * bytes + 1, 0xee);  // one byte more, that must stay as it is
+  for (std::size_t c = 0; c < 8 * bytes; ++c) {
+    unsigned column = 0;
+    for (std::size_t p = 0; p < 8; ++p) {
+      column |= ((unsigned{pages[p * stride + c / 8]} >> (c % 8)) & 1U) << p;
+    }
+    expected[c] = static_cast<std::uint8_t>(column);
+  }
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    Memory columns(8 * bytes + 1, 0xee);
+    kernel->functions->interleave(pages.data(), stride, bytes, columns.data());
+    RC_ASSERT(columns == expected);
+  }
+}
+
+RC_GTEST_PROP(ScanKernels, InterleaveBitsIsTheSameForStringsOfBits, (std::uint64_t seed)) {
+  SeededRandom random(seed);
+  const auto count = *anywhere_in<std::size_t>(0, 300);
+  const auto stride = *rc::gen::oneOf(anywhere_in<std::uint64_t>(1, 300),
+                                      rc::gen::map(anywhere_in<std::uint64_t>(1, 40),
+                                                   [](std::uint64_t bytes) { return 8 * bytes; }));
+  const auto first = *rc::gen::oneOf(anywhere_in<std::uint64_t>(0, 100),
+                                     rc::gen::map(anywhere_in<std::uint64_t>(0, 40),
+                                                  [](std::uint64_t bytes) { return 8 * bytes; }));
+  const Memory bits =
+      random_memory(random, (first + 7 * stride + count) / 8 + 1 + readable_behind_bits);
+  Memory expected(count + 1, 0xee);
+  for (std::size_t c = 0; c < count; ++c) {
+    unsigned column = 0;
+    for (unsigned p = 0; p < 8; ++p) column |= bit_of(bits, first + p * stride + c) << p;
+    expected[c] = static_cast<std::uint8_t>(column);
+  }
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    Memory columns(count + 1, 0xee);
+    kernel->functions->interleave_bits(bits.data(), first, stride, count, columns.data());
+    RC_ASSERT(columns == expected);
+  }
+}
+
+RC_GTEST_PROP(ScanKernels, XorSelectedAddsTheRecordsWhoseBitIsSet, (std::uint64_t seed)) {
+  SeededRandom random(seed);
+  const auto record_bytes = 4 * *anywhere_in<std::size_t>(1, 60);
+  const auto stride = record_bytes + 4 * *anywhere_in<std::size_t>(0, 3);
+  const auto count = *anywhere_in<std::size_t>(0, 40);
+  const auto first = *anywhere_in<std::uint64_t>(0, 30);
+  const Memory records = random_memory(random, count * stride);
+  const Memory bits = random_memory(random, (first + count) / 8 + 1);
+  const Memory before = random_memory(random, record_bytes);
+  Memory expected = before;
+  for (std::size_t r = 0; r < count; ++r) {
+    if (bit_of(bits, first + r) == 0) continue;
+    for (std::size_t b = 0; b < record_bytes; ++b) {
+      expected[b] = static_cast<std::uint8_t>(expected[b] ^ records[r * stride + b]);
+    }
+  }
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    Memory answer = before;
+    kernel->functions->xor_selected(records.data(), stride, record_bytes, count, bits.data(), first,
+                                    answer.data());
+    RC_ASSERT(answer == expected);
+  }
+}
+
+}  // namespace
+}  // namespace gyre::cpu
