@@ -22,15 +22,26 @@ namespace gyre {
   X(wrong_party, "a key of the other server")                                     \
   X(wrong_epoch_content, "an epoch's metadata contradicts itself")                \
   X(unauthorized, "no or wrong credentials")                                      \
+  X(admin_not_configured, "the server has no admin token, so nobody is an admin") \
+  X(source_not_allowed, "the operator does not allow this source of snapshots")   \
   X(not_found, "no such resource")                                                \
   X(method_not_allowed, "the resource does not know this method")                 \
   X(request_too_slow, "the peer took longer than its deadline")                   \
+  X(rotation_in_progress, "another rotation holds the lock")                      \
+  X(updates_would_be_lost, "a base that would drop accepted batches")             \
+  X(sequence_gap, "a batch whose number is not the next")                         \
+  X(sequence_conflict, "another batch has that number")                           \
   X(epoch_gone, "the epoch is neither current nor retained")                      \
   X(request_too_large, "a request is longer than its bound")                      \
   X(unsupported_media_type, "a body of a type that is not understood")            \
   X(digest_mismatch, "content does not have the digest it should have")           \
   X(geometry_mismatch, "content does not fit the geometry it should have")        \
   X(too_many_requests, "one peer asks for more than its share")                   \
+  X(device_upload_failed, "rows did not reach a device")                          \
+  X(device_failed, "a device did not do what it was asked")                       \
+  X(image_corrupt, "an image does not hold the rows that were staged")            \
+  X(source_failed, "the origin of a snapshot failed, or tried to redirect")       \
+  X(source_timed_out, "the origin of a snapshot took too long")                   \
   X(internal, "a defect of Gyre")                                                 \
   X(draining, "the server is shutting down")                                      \
   X(no_epoch, "the server has no epoch yet")                                      \

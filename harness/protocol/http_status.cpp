@@ -14,12 +14,20 @@ int http_status(ErrorCode code) noexcept {
       return 400;
     case ErrorCode::unauthorized:
       return 401;
+    case ErrorCode::admin_not_configured:
+    case ErrorCode::source_not_allowed:
+      return 403;
     case ErrorCode::not_found:
       return 404;
     case ErrorCode::method_not_allowed:
       return 405;
     case ErrorCode::request_too_slow:
       return 408;
+    case ErrorCode::rotation_in_progress:
+    case ErrorCode::updates_would_be_lost:
+    case ErrorCode::sequence_gap:
+    case ErrorCode::sequence_conflict:
+      return 409;
     case ErrorCode::epoch_gone:
       return 410;
     case ErrorCode::request_too_large:
@@ -31,6 +39,10 @@ int http_status(ErrorCode code) noexcept {
       return 422;
     case ErrorCode::too_many_requests:
       return 429;
+    case ErrorCode::source_failed:
+      return 502;
+    case ErrorCode::source_timed_out:
+      return 504;
     case ErrorCode::draining:
     case ErrorCode::no_epoch:
     case ErrorCode::queue_full:
@@ -40,6 +52,9 @@ int http_status(ErrorCode code) noexcept {
     case ErrorCode::device_out_of_memory:
     case ErrorCode::disk_full:
       return 507;
+    case ErrorCode::device_upload_failed:
+    case ErrorCode::device_failed:
+    case ErrorCode::image_corrupt:
     case ErrorCode::internal:
     case ErrorCode::wrong_epoch_content:
     case ErrorCode::io_failed:
@@ -66,14 +81,20 @@ std::string_view reason_phrase(int status) noexcept {
       return "OK";
     case 400:
       return "Bad Request";
+    case 202:
+      return "Accepted";
     case 401:
       return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 410:
       return "Gone";
     case 413:
@@ -86,8 +107,12 @@ std::string_view reason_phrase(int status) noexcept {
       return "Too Many Requests";
     case 500:
       return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     case 507:
       return "Insufficient Storage";
     default:

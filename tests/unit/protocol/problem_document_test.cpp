@@ -70,6 +70,15 @@ TEST(HttpStatus, IsTheDocumentedOne) {
   EXPECT_EQ(http_status(ErrorCode::key_domain_mismatch), 400);
   EXPECT_EQ(http_status(ErrorCode::wrong_party), 400);
   EXPECT_EQ(http_status(ErrorCode::unauthorized), 401);
+  EXPECT_EQ(http_status(ErrorCode::admin_not_configured), 403);
+  EXPECT_EQ(http_status(ErrorCode::source_not_allowed), 403);
+  EXPECT_EQ(http_status(ErrorCode::rotation_in_progress), 409);
+  EXPECT_EQ(http_status(ErrorCode::updates_would_be_lost), 409);
+  EXPECT_EQ(http_status(ErrorCode::sequence_gap), 409);
+  EXPECT_EQ(http_status(ErrorCode::sequence_conflict), 409);
+  EXPECT_EQ(http_status(ErrorCode::device_upload_failed), 500);
+  EXPECT_EQ(http_status(ErrorCode::source_failed), 502);
+  EXPECT_EQ(http_status(ErrorCode::source_timed_out), 504);
   EXPECT_EQ(http_status(ErrorCode::not_found), 404);
   EXPECT_EQ(http_status(ErrorCode::method_not_allowed), 405);
   EXPECT_EQ(http_status(ErrorCode::request_too_slow), 408);
