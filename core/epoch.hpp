@@ -11,6 +11,7 @@
 #include "core/epoch_id.hpp"
 #include "core/metadata.hpp"
 #include "core/overlay.hpp"
+#include "core/update_log.hpp"
 
 namespace gyre {
 
@@ -25,6 +26,7 @@ struct Epoch {
   Metadata metadata;
   Images images;
   Overlay overlay;
+  UpdateLog updates;  // what its feed position stands on
 };
 
 // Local to one server process: which boot, and how many publishes it has seen.

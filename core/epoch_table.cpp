@@ -82,19 +82,22 @@ Result<EpochTable::Prepared> EpochTable::prepare(Epoch epoch) {
   }
 }
 
-void EpochTable::carry_over(const State& before, const EpochId& except, State& next,
+void EpochTable::carry_over(const State& before, const Keep& keep, State& next,
                             std::chrono::steady_clock::time_point now) const noexcept {
+  const EpochId& current = next.current->epoch.id;
   // Bases are counted from the newest retained epoch on; a base beyond the policy's number is
   // dropped with all its epochs. There are few, so a linear look-back costs less than any
   // structure.
   std::size_t other_bases = 0;
   const auto admit = [&](const Retained& candidate) {
     const EpochId& id = candidate.published->epoch.id;
-    if (id == except || next.retained.size() >= policy_.retain_epochs) return;
+    if (id == current || next.retained.size() >= policy_.retain_epochs) return;
+    if (candidate.published->generation.count > keep.up_to_generation) return;
     // In whole seconds: the policy's may be more than fit into finer units.
     const auto age = std::chrono::floor<std::chrono::seconds>(now - candidate.since);
     if (age >= policy_.retain_for) return;
-    const bool of_current_base = id.base == next.current->epoch.id.base;
+    const bool of_current_base = id.base == current.base;
+    if (!keep.other_bases && !of_current_base) return;
     const bool seen =
         std::any_of(next.retained.begin(), next.retained.end(),
                     [&](const Retained& kept) { return kept.published->epoch.id.base == id.base; });
@@ -110,20 +113,31 @@ void EpochTable::carry_over(const State& before, const EpochId& except, State& n
   for (const Retained& kept : before.retained) admit(kept);
 }
 
-void EpochTable::publish(Prepared prepared) noexcept {
+Lease EpochTable::publish(Prepared prepared) noexcept {
+  return make_current(std::move(prepared), Keep{});
+}
+
+Lease EpochTable::roll_back(Prepared prepared, std::uint64_t earlier_generation) noexcept {
+  return make_current(std::move(prepared), Keep{.up_to_generation = earlier_generation});
+}
+
+Lease EpochTable::make_current(Prepared prepared, const Keep& keep) noexcept {
   const auto now = std::chrono::steady_clock::now();
   PublishedEpoch& published = prepared.held_->published;
   State& next = *prepared.state_;
   std::shared_ptr<const State> before;  // released after the lock
+  const std::shared_ptr<const PublishedEpoch> visible(prepared.held_, &published);
   {
     const std::lock_guard lock(mutex_);
     next.publishes = state_->publishes + 1;
     published.generation.count = next.publishes;
     published.published_at = std::chrono::system_clock::now();
-    next.current = std::shared_ptr<const PublishedEpoch>(prepared.held_, &published);
-    carry_over(*state_, published.epoch.id, next, now);
+    next.current = visible;
+    carry_over(*state_, keep, next, now);
     before = std::exchange(state_, std::move(prepared.state_));
   }
+  published_.notify_all();
+  return Lease(visible);
 }
 
 void EpochTable::replace_representation(Prepared prepared) noexcept {
@@ -170,6 +184,12 @@ Result<Lease> EpochTable::lease(const EpochChoice& choice) const {
   return Lease(found->published);
 }
 
+std::optional<Lease> EpochTable::current() const noexcept {
+  const std::shared_ptr<const State> now = state();
+  if (now->current == nullptr) return std::nullopt;
+  return Lease(now->current);
+}
+
 std::vector<Lease> EpochTable::snapshot() const {
   const std::shared_ptr<const State> now = state();
   std::vector<Lease> leases;
@@ -181,6 +201,14 @@ std::vector<Lease> EpochTable::snapshot() const {
 }
 
 void EpochTable::expire(std::chrono::steady_clock::time_point now) noexcept {
+  let_go(Keep{}, now);
+}
+
+void EpochTable::drop_other_bases() noexcept {
+  let_go(Keep{.other_bases = false}, std::chrono::steady_clock::now());
+}
+
+void EpochTable::let_go(const Keep& keep, std::chrono::steady_clock::time_point now) noexcept {
   auto next = allocate_state();
   if (!next) return;  // the next call may have the memory
   std::shared_ptr<const State> before;
@@ -189,9 +217,15 @@ void EpochTable::expire(std::chrono::steady_clock::time_point now) noexcept {
     if (state_->current == nullptr || state_->retained.empty()) return;
     (*next)->current = state_->current;
     (*next)->publishes = state_->publishes;
-    carry_over(*state_, state_->current->epoch.id, **next, now);
+    carry_over(*state_, keep, **next, now);
     before = std::exchange(state_, std::move(*next));
   }
+}
+
+bool EpochTable::wait_newer(std::uint64_t count, std::chrono::steady_clock::time_point deadline,
+                            const std::stop_token& stop) const {
+  std::unique_lock lock(mutex_);
+  return published_.wait_until(lock, stop, deadline, [&] { return state_->publishes > count; });
 }
 
 }  // namespace gyre

@@ -3,10 +3,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <variant>
 #include <vector>
@@ -65,8 +69,12 @@ class EpochTable {
   [[nodiscard]] Result<Prepared> prepare(Epoch epoch);
 
   // Makes the epoch current with the next generation and retains the one before, in one swap.
-  // Cannot fail.
-  void publish(Prepared prepared) noexcept;
+  // Cannot fail. A lease on it.
+  Lease publish(Prepared prepared) noexcept;
+
+  // Makes an epoch of an earlier generation current again, with the next generation; every epoch of
+  // a later generation than that earlier one is gone. Cannot fail.
+  Lease roll_back(Prepared prepared, std::uint64_t earlier_generation) noexcept;
 
   // Replaces the images of the epoch of the same id, current or retained, by others of the same
   // content: same generation, no event. Does nothing if that epoch is gone. Cannot fail.
@@ -76,12 +84,24 @@ class EpochTable {
   // retained.
   [[nodiscard]] Result<Lease> lease(const EpochChoice& choice) const;
 
+  // The current epoch, for those who make the next one; nothing before the first publish.
+  [[nodiscard]] std::optional<Lease> current() const noexcept;
+
   // Current first, then retained from the newest to the oldest; empty before the first publish. One
   // instant.
   [[nodiscard]] std::vector<Lease> snapshot() const;
 
   // Drops retained epochs that outlived the policy. Call now and then.
   void expire(std::chrono::steady_clock::time_point now) noexcept;
+
+  // Drops retained epochs of other bases than the current one's, so that their images' memory comes
+  // back as soon as no lease needs them.
+  void drop_other_bases() noexcept;
+
+  // Waits until an epoch of a later generation than that has been published; false if the deadline
+  // passed or `stop` was requested first.
+  [[nodiscard]] bool wait_newer(std::uint64_t count, std::chrono::steady_clock::time_point deadline,
+                                const std::stop_token& stop) const;
 
   [[nodiscard]] const std::string& boot() const noexcept { return boot_; }
 
@@ -92,8 +112,17 @@ class EpochTable {
 
   std::shared_ptr<const State> state() const noexcept;
   Result<std::shared_ptr<State>> allocate_state() const;
-  // Copies into `next` what the policy still holds of `before`, but for the epoch named `except`.
-  void carry_over(const State& before, const EpochId& except, State& next,
+  // Which of the epochs published before stay, as far as the policy lets them.
+  struct Keep {
+    std::uint64_t up_to_generation = std::numeric_limits<std::uint64_t>::max();
+    bool other_bases = true;
+  };
+  // Makes the prepared epoch current.
+  Lease make_current(Prepared prepared, const Keep& keep) noexcept;
+  // Lets retained epochs go.
+  void let_go(const Keep& keep, std::chrono::steady_clock::time_point now) noexcept;
+  // Copies into `next`, whose current epoch is set, what is still held of `before`.
+  void carry_over(const State& before, const Keep& keep, State& next,
                   std::chrono::steady_clock::time_point now) const noexcept;
 
   const std::string boot_;
@@ -103,6 +132,7 @@ class EpochTable {
   // A short mutex around one pointer: g++ 12's std::atomic<std::shared_ptr> is reported as a race
   // by the thread sanitizer. It is never held while anything is allocated, destroyed or computed.
   mutable std::mutex mutex_;
+  mutable std::condition_variable_any published_;
   std::shared_ptr<const State> state_;
 };
 

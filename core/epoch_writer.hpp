@@ -7,10 +7,12 @@
 #include <functional>
 #include <mutex>
 #include <stop_token>
+#include <utility>
 
 #include "core/digest.hpp"
 #include "core/epoch_table.hpp"
 #include "core/error.hpp"
+#include "core/row_changes.hpp"
 #include "core/update_batch.hpp"
 
 namespace gyre {
@@ -56,10 +58,13 @@ class EpochWriter {
     std::uint64_t replayed = 0;   // batches after the base's as_of_seq, by their part for its table
     std::uint64_t discarded = 0;  // batches that it does not have
   };
-  // Makes the base current, with every accepted batch after its as_of_seq on top. `commit` runs
-  // when nothing else can fail any more, and the publish follows if it succeeds. Errors:
-  // updates_would_be_lost (unless they may be discarded), wrong_epoch_content, overlay_full,
-  // geometry_mismatch, out_of_memory, those of `commit`. After an error nothing has changed.
+  // Makes the base current, with every accepted batch after its as_of_seq on top: all of them, or,
+  // where one cannot be replayed and updates may be discarded, none. Discarded batches were never
+  // accepted: the feed goes back to as_of_seq, and the next one has the number after it. A base
+  // that is ahead moves the feed there. `commit` runs when nothing else can fail any more, and the
+  // publish follows if it succeeds. Batches wait only while what came during the call is replayed
+  // and committed. Errors: updates_would_be_lost, wrong_epoch_content, overlay_full, out_of_memory,
+  // those of `commit`. After an error nothing has changed.
   [[nodiscard]] Result<Installed> install(
       const RotationLock& lock, Base base, bool discard_updates,
       const std::function<Result<void>()>& commit = [] { return Result<void>(); });
@@ -85,9 +90,45 @@ class EpochWriter {
   [[nodiscard]] const WriterLimits& limits() const noexcept { return limits_; }
 
  private:
+  // A base's epoch on its way, and how far the feed is in it.
+  struct Replay;
+  // Adds the logged batches after the replay's feed position, up to `seq`. Errors: as install().
+  [[nodiscard]] Result<void> replay(const UpdateLog& log, std::uint64_t seq, Replay& replay) const;
+  [[nodiscard]] Result<void> take_over(const Epoch& current, bool discard_updates,
+                                       Replay& replay) const;
+  // REQUIRES: the update lock. The current epoch with other images and overlay, in its place.
+  [[nodiscard]] Result<void> replace(const Epoch& current, Images images, Overlay overlay);
+  [[nodiscard]] Result<RowChanges> changes_of(const Epoch& epoch) const;
+  // The batch as it would change the current rows.
+  [[nodiscard]] Result<OverlayBatch> differences(const Epoch& current, std::uint64_t seq,
+                                                 const TableUpdate& part);
+  void unlock_rotation() noexcept;
+
   EpochTable& epochs_;
   const Sha256 sha256_;
   const WriterLimits limits_;
+
+  std::mutex rotation_mutex_;
+  std::condition_variable_any rotation_over_;
+  bool rotating_ = false;
+
+  std::mutex update_mutex_;  // of every change of the table but expiry, and of what follows
+  RowChanges changes_;       // of the current epoch's overlay
+};
+
+// Ends with its life.
+class EpochWriter::RotationLock {
+ public:
+  RotationLock(RotationLock&& other) noexcept : writer_(std::exchange(other.writer_, nullptr)) {}
+  RotationLock& operator=(RotationLock&&) = delete;
+  ~RotationLock() {
+    if (writer_ != nullptr) writer_->unlock_rotation();
+  }
+
+ private:
+  friend class EpochWriter;
+  explicit RotationLock(EpochWriter& writer) noexcept : writer_(&writer) {}
+  EpochWriter* writer_;
 };
 
 }  // namespace gyre

@@ -19,6 +19,10 @@ namespace gyre {
     "memory for staging an image on the host; nothing is left allocated")                      \
   X(staging_seal, "staging.seal", "a staging area becomes an image; it gives its memory back") \
   X(epoch_alloc, "epoch.alloc", "memory for the next epoch; the current one stays")            \
+  X(rotation_lock, "rotation.lock", "a rotation takes its lock; it fails, nothing was read")   \
+  X(updates_lock, "updates.lock", "a batch takes the writer's lock; it was never there")       \
+  X(overlay_append, "overlay.append", "a batch joins the overlay; it was never there")         \
+  X(compaction_build, "compaction.build", "an overlay is folded; the epoch keeps its images")  \
   X(query_lease, "query.lease", "a query takes its epoch; that request alone fails")           \
   X(query_scan, "query.scan", "a pass scans an image; the requests in that pass alone fail")
 

@@ -32,14 +32,35 @@ Result<Overlay> Overlay::append(const Geometry& geometry, OverlayBatch batch) co
     return fail(ErrorCode::malformed_request, "a batch names a row past the last of the table");
   }
   try {
-    auto node = std::make_shared<Node>();
-    node->batches = batches() + 1;
-    node->rows = rows() + batch.rows.size();
-    node->batch = std::make_shared<const OverlayBatch>(std::move(batch));
-    node->older = newest_;
-    Overlay longer;
-    longer.newest_ = std::move(node);
-    return longer;
+    return with(std::make_shared<const OverlayBatch>(std::move(batch)));
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::out_of_memory, "no memory for a batch");
+  }
+}
+
+Overlay Overlay::with(std::shared_ptr<const OverlayBatch> batch) const {
+  auto node = std::make_shared<Node>();
+  node->batches = batches() + 1;
+  node->rows = rows() + batch->rows.size();
+  node->batch = std::move(batch);
+  node->older = newest_;
+  Overlay longer;
+  longer.newest_ = std::move(node);
+  return longer;
+}
+
+Result<Overlay> Overlay::after(const Overlay& prefix) const {
+  try {
+    std::vector<std::shared_ptr<const OverlayBatch>> newest_first;
+    for (const Node* node = newest_.get(); node != prefix.newest_.get(); node = node->older.get()) {
+      newest_first.push_back(node->batch);
+    }
+    Overlay suffix;
+    while (!newest_first.empty()) {
+      suffix = suffix.with(std::move(newest_first.back()));
+      newest_first.pop_back();
+    }
+    return suffix;
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "no memory for a batch");
   }

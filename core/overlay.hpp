@@ -39,6 +39,10 @@ class Overlay {
   // (rows not strictly increasing or outside the geometry, sizes that do not match), out_of_memory.
   [[nodiscard]] Result<Overlay> append(const Geometry& geometry, OverlayBatch batch) const;
 
+  // The batches that came after `prefix`, which shares their storage. O(those batches). REQUIRES:
+  // this overlay was made from `prefix` by append(). Errors: out_of_memory.
+  [[nodiscard]] Result<Overlay> after(const Overlay& prefix) const;
+
   [[nodiscard]] bool empty() const noexcept { return newest_ == nullptr; }
   [[nodiscard]] std::size_t batches() const noexcept { return newest_ ? newest_->batches : 0; }
   [[nodiscard]] std::uint64_t rows() const noexcept { return newest_ ? newest_->rows : 0; }
@@ -66,6 +70,9 @@ class Overlay {
     std::size_t batches = 0;
     std::uint64_t rows = 0;
   };
+
+  // This overlay and one batch that is known to be in order.
+  [[nodiscard]] Overlay with(std::shared_ptr<const OverlayBatch> batch) const;
 
   std::shared_ptr<const Node> newest_;
 };

@@ -2,12 +2,14 @@
 // that a batch that is sent again is known.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "core/epoch_id.hpp"
 #include "core/error.hpp"
 #include "core/metadata.hpp"
 #include "core/update_batch.hpp"
@@ -17,7 +19,9 @@ namespace gyre {
 // A batch as it was accepted.
 struct LoggedBatch {
   UpdateBatch batch;
-  Bytes32 digest{};  // SHA-256 of the binary form
+  Bytes32 digest{};        // SHA-256 of the binary form
+  EpochId id;              // of the epoch that it made when it was accepted
+  std::uint64_t rows = 0;  // of it, in the table that was current then
 
   [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
 };
@@ -49,7 +53,23 @@ class UpdateLog {
   [[nodiscard]] std::uint64_t batches_not_in(const UpdateLog& other) const noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept;
-  [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
+  [[nodiscard]] std::uint64_t memory_bytes() const noexcept { return memory_bytes_; }
+
+ private:
+  // Full ones never change and are shared; the last entries are copied with every append, so that
+  // appending costs a bounded number of pointers and a pointer for each full chunk.
+  static constexpr std::size_t chunk_entries = 64;
+  using Chunk = std::vector<Entry>;
+
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& chunk : chunks_) std::for_each(chunk->begin(), chunk->end(), visit);
+    std::for_each(tail_.begin(), tail_.end(), visit);
+  }
+
+  std::vector<std::shared_ptr<const Chunk>> chunks_;  // none empty
+  Chunk tail_;                                        // fewer than chunk_entries
+  std::uint64_t memory_bytes_ = 0;
 };
 
 }  // namespace gyre
