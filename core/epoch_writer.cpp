@@ -143,7 +143,7 @@ Result<EpochWriter::Applied> EpochWriter::apply(const UpdateBatch& batch) try {
 }
 
 Result<EpochWriter::RotationLock> EpochWriter::lock_rotation(std::chrono::milliseconds patience,
-                                                             std::stop_token stop) {
+                                                             const std::stop_token& stop) {
   GYRE_FAULT_POINT(rotation_lock);
   std::unique_lock lock(rotation_mutex_);
   if (!rotation_over_.wait_for(lock, stop, patience, [this] { return !rotating_; })) {
@@ -229,7 +229,7 @@ Result<EpochWriter::Installed> EpochWriter::install(
   Replay replay;
   replay.epoch.id = EpochId::of_base(base.content_id, base.metadata.as_of_seq);
   replay.epoch.content_id = base.content_id;
-  replay.epoch.metadata = std::move(base.metadata);
+  replay.epoch.metadata = base.metadata;
   replay.epoch.images = std::move(base.images);
   const bool fitting =
       std::all_of(replay.epoch.images.begin(), replay.epoch.images.end(), [&](const auto& image) {

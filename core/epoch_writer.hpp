@@ -46,7 +46,7 @@ class EpochWriter {
   class RotationLock;
   // Waits up to `patience`. Errors: rotation_in_progress, cancelled.
   [[nodiscard]] Result<RotationLock> lock_rotation(std::chrono::milliseconds patience,
-                                                   std::stop_token stop = {});
+                                                   const std::stop_token& stop = {});
 
   struct Base {
     Bytes32 content_id{};

@@ -230,7 +230,9 @@ TEST(EpochHistory, ReadersSeeOnlyWholeEpochs) {
   threads.emplace_back([&] {
     for (std::uint64_t seq = 1; seq <= last; ++seq) {
       const auto applied = epochs.writer.apply({seq, {all_rows(0, seq), all_rows(1, seq)}});
-      ASSERT_TRUE(applied) << applied.error().message;
+      EXPECT_TRUE(applied) << applied.error().message;
+      // Nobody is to miss everything.
+      while (looks < seq) std::this_thread::yield();
     }
     over = true;
   });
@@ -239,23 +241,23 @@ TEST(EpochHistory, ReadersSeeOnlyWholeEpochs) {
       const std::uint64_t seq = epochs.id().seq;
       const auto installed =
           epochs.install(base_of(table, seq, geometry, constant_rows(geometry, value(table, seq))));
-      ASSERT_TRUE(installed) << installed.error().message;
+      EXPECT_TRUE(installed) << installed.error().message;
     }
   });
   threads.emplace_back([&] {
-    while (!over) ASSERT_TRUE(epochs.compact());
+    while (!over) EXPECT_TRUE(epochs.compact());
   });
   for (int i = 0; i < 2; ++i) {
     threads.emplace_back([&] {
       std::uint64_t newest = 0;
       while (!over) {
         const auto held = epochs.table.snapshot();
-        ASSERT_GE(held.front().generation().count, newest);
+        EXPECT_GE(held.front().generation().count, newest);
         newest = held.front().generation().count;
         for (const Lease& lease : held) {
           const Epoch& epoch = lease.epoch();
           const auto table = static_cast<std::uint8_t>(epoch.metadata.table[0]);
-          ASSERT_EQ(rows_of(epoch), constant_rows(geometry, value(table, epoch.id.seq)));
+          EXPECT_EQ(rows_of(epoch), constant_rows(geometry, value(table, epoch.id.seq)));
           ++looks;
         }
       }
@@ -263,7 +265,6 @@ TEST(EpochHistory, ReadersSeeOnlyWholeEpochs) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(epochs.id().seq, last);
-  EXPECT_GT(looks, 0U);
 }
 
 }  // namespace
