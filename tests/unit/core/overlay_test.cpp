@@ -10,6 +10,8 @@
 #include <map>
 #include <set>
 
+#include "tests/support/generators.hpp"
+
 namespace gyre {
 namespace {
 
@@ -27,9 +29,14 @@ OverlayBatch batch_of(std::uint64_t seq,
 
 RC_GTEST_PROP(Overlay, EveryPrefixKeepsWhatItWas, ()) {
   using Rows = std::map<std::uint64_t, std::array<std::byte, 4>>;
-  const auto batches = *rc::gen::container<std::vector<std::map<std::uint8_t, std::uint32_t>>>(
-      rc::gen::nonEmpty(rc::gen::container<std::map<std::uint8_t, std::uint32_t>>(
-          rc::gen::inRange<std::uint8_t>(0, 64), rc::gen::arbitrary<std::uint32_t>())));
+  // Pairs first: as many different rows as a large case wants could not always be found.
+  const auto drawn =
+      *rc::gen::container<std::vector<std::vector<std::pair<std::uint8_t, std::uint32_t>>>>(
+          rc::gen::nonEmpty(
+              rc::gen::container<std::vector<std::pair<std::uint8_t, std::uint32_t>>>(rc::gen::pair(
+                  anywhere_in<std::uint8_t>(0, 64), rc::gen::arbitrary<std::uint32_t>()))));
+  std::vector<std::map<std::uint8_t, std::uint32_t>> batches;
+  for (const auto& pairs : drawn) batches.emplace_back(pairs.begin(), pairs.end());
   std::vector<Overlay> prefixes{Overlay{}};
   std::vector<std::array<std::uint32_t, 64>> expected{{}};
   for (std::size_t i = 0; i < batches.size(); ++i) {
