@@ -20,7 +20,7 @@ Result<void> upload(std::uint64_t first_row, std::span<const std::byte> rows, St
 }  // namespace
 
 Result<std::shared_ptr<const Image>> promote(const Image& from, Backend& to,
-                                             const std::stop_token& stop) try {
+                                             const std::function<bool()>& wanted) try {
   const Geometry& geometry = from.geometry();
   auto staging = CheckedStaging::create(to, geometry);
   if (!staging) return forward_error(staging);
@@ -28,7 +28,7 @@ Result<std::shared_ptr<const Image>> promote(const Image& from, Backend& to,
       std::clamp<std::uint64_t>(bytes_at_once / geometry.row_bytes, 1, geometry.rows);
   std::vector<std::byte> rows(static_cast<std::size_t>(rows_at_once * geometry.row_bytes));
   for (std::uint64_t row = 0; row < geometry.rows; row += rows_at_once) {
-    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "an upload was stopped");
+    if (!wanted()) return fail(ErrorCode::cancelled, "the upload of an epoch is wanted no more");
     const std::uint64_t count = std::min(rows_at_once, geometry.rows - row);
     const auto some = std::span(rows).first(static_cast<std::size_t>(count * geometry.row_bytes));
     if (auto read = from.read_rows(row, some); !read) return forward_error(read);

@@ -49,6 +49,11 @@ Images with_image(const Images& images, std::shared_ptr<const Image> more,
   return all;
 }
 
+bool is_first_image(const EpochTable& epochs, const Image& image) {
+  const auto lease = epochs.lease(CurrentEpoch{});
+  return lease && lease->epoch().images.front().get() == &image;
+}
+
 std::string_view text_of(Promotion promotion) {
   switch (promotion) {
     case Promotion::none_needed:
@@ -94,8 +99,13 @@ Result<Promotion> Promoter::look(const std::stop_token& stop) const try {
   Backend* const device = device_without(images, devices_);
   if (device == nullptr) return Promotion::none_needed;
   // From host memory, which is last: reading back from a device goes over the same bus.
-  auto promoted = promote(*images.back(), *device, stop);
+  // An epoch that is current no more must not be kept in memory for the sake of its upload.
+  const auto wanted = [&] { return !stop.stop_requested() && is_first_image(epochs_, first); };
+  auto promoted = promote(*images.back(), *device, wanted);
   if (!promoted) {
+    if (promoted.error().code == ErrorCode::cancelled && !stop.stop_requested()) {
+      return Promotion::overtaken;
+    }
     if (promoted.error().code == ErrorCode::device_out_of_memory) return Promotion::no_room_yet;
     return forward_error(promoted);
   }
