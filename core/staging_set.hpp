@@ -13,8 +13,9 @@
 
 namespace gyre {
 
-// Which images are compared with what was staged before they may serve. Those on a device always
-// are.
+// Whether images in host memory are compared with what was staged before they may serve. Those on a
+// device always are: a bus and another memory lie between. For the host's own, combining the rows
+// and reading them back costs more than digesting them did, so it is for the operator to choose.
 enum class HostImages : bool { unchecked, checked };
 
 // One thread at a time. Whatever fails, and dropped at any time: every backend has everything back.
@@ -26,7 +27,7 @@ class StagingSet {
   // without a device), stage()'s, internal (no random bytes), out_of_memory.
   [[nodiscard]] static Result<StagingSet> create(std::span<Backend* const> backends,
                                                  const Geometry& geometry,
-                                                 HostImages host_images = HostImages::checked);
+                                                 HostImages host_images = HostImages::unchecked);
 
   // Whether a device was left out: to be given its image later, when it has room.
   [[nodiscard]] bool needs_promotion() const noexcept { return needs_promotion_; }
@@ -47,7 +48,7 @@ class StagingSet {
 
   std::vector<Member> members_;
   std::optional<SealCheck> check_;  // one for all; none: nothing is to be checked
-  HostImages host_images_ = HostImages::checked;
+  HostImages host_images_ = HostImages::unchecked;
   bool needs_promotion_ = false;
 };
 

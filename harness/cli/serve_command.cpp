@@ -53,11 +53,12 @@ Result<void> write_ready_file(const std::filesystem::path& path, const std::stri
 }
 
 // Loads the snapshot and makes it current.
-Result<void> publish_snapshot(const std::string& manifest, const Backends& backends,
+Result<void> publish_snapshot(const ServeSettings& settings, const Backends& backends,
                               EpochTable& epochs, const std::stop_token& stop) {
   const auto start = std::chrono::steady_clock::now();
   auto loaded =
-      snapshot::load_snapshot(manifest, backends.all(), snapshot::Watch{[](const auto&) {}, stop});
+      snapshot::load_snapshot(settings.manifest, backends.all(),
+                              snapshot::Watch{[](const auto&) {}, stop}, settings.host_images);
   if (!loaded) return forward_error(loaded);
   const Geometry geometry = loaded->metadata.geometry;
   const EpochId id = EpochId::of_base(loaded->content_id, loaded->metadata.as_of_seq);
@@ -89,8 +90,7 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   spdlog::info("event=listening url={} party={} backend={}", url, settings.server.party,
                backends.preferred_first.front()->name());
 
-  auto published =
-      publish_snapshot(settings.manifest, backends, server.epochs(), termination.token());
+  auto published = publish_snapshot(settings, backends, server.epochs(), termination.token());
   if (!published && published.error().code == ErrorCode::cancelled) return {};
   if (!published) return published;
   server::Promoter promoter(server.epochs(), backends.devices(),

@@ -90,7 +90,13 @@ void add_serve_options(Options& options) {
       "group's")(
       "device-memory-bytes", number(device::SimulatedDeviceOptions{}.capacity_bytes),
       "capacity of device:sim; an epoch for which it has no room is served from the CPU meanwhile")(
-      "device-bandwidth", number(0), "of copies to and from it, bytes a second; 0: unlimited")(
+      "check-host-images", po::bool_switch(),
+      "read every image in host memory back and compare it with what was staged before it serves; "
+      "images on a device always are")(
+      "check-host-images", po::bool_switch(),
+      "read every image in host memory back and compare it with what was staged before it serves; "
+      "images on a device always are")("device-bandwidth", number(0),
+                                       "of copies to and from it, bytes a second; 0: unlimited")(
       "listen", text("HOST:PORT")->default_value("127.0.0.1:8080"),
       "where to listen; port 0: any free one")("ready-file", text("FILE"),
                                                "write the URL there once queries are answered")(
@@ -129,6 +135,7 @@ void add_serve_options(Options& options) {
 Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   ServeSettings settings;
   settings.manifest = text_of(values, "snapshot");
+  if (values["check-host-images"].as<bool>()) settings.host_images = HostImages::checked;
   settings.ready_file = text_of(values, "ready-file");
   settings.log_level = text_of(values, "log-level");
   if (const std::string& level = settings.log_level;

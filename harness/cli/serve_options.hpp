@@ -9,6 +9,7 @@
 
 #include "core/backend.hpp"
 #include "core/error.hpp"
+#include "core/staging_set.hpp"
 #include "harness/cli/options.hpp"
 #include "harness/server/server.hpp"
 
@@ -17,6 +18,7 @@ namespace gyre::cli {
 struct ServeSettings {
   server::ServerConfiguration server;
   std::string manifest;
+  HostImages host_images = HostImages::unchecked;
   std::string ready_file;                      // empty: none
   std::string log_level;                       // of spdlog
   std::chrono::milliseconds drain_delay{0};    // between saying so and accepting no more

@@ -6,7 +6,6 @@
 #include <optional>
 #include <utility>
 
-#include "core/staging_set.hpp"
 #include "harness/crypto/sha256.hpp"
 #include "harness/snapshot/builder_file.hpp"
 #include "harness/snapshot/chunk_digester.hpp"
@@ -202,11 +201,12 @@ Result<Manifest> read_manifest(const std::filesystem::path& path) try {
 }
 
 Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path,
-                                     std::span<Backend* const> backends, const Watch& watch) try {
+                                     std::span<Backend* const> backends, const Watch& watch,
+                                     HostImages host_images) try {
   auto snapshot = open_snapshot(manifest_path);
   if (!snapshot) return forward_error(snapshot);
   const Metadata& metadata = snapshot->manifest.metadata;
-  auto staging = StagingSet::create(backends, metadata.geometry);
+  auto staging = StagingSet::create(backends, metadata.geometry, host_images);
   if (!staging) return forward_error(staging);
   auto staged = stage_rows(*snapshot, *staging, watch);
   if (!staged) return forward_error(staged);

@@ -10,6 +10,7 @@
 #include "core/backend.hpp"
 #include "core/epoch.hpp"
 #include "core/error.hpp"
+#include "core/staging_set.hpp"
 #include "harness/snapshot/manifest.hpp"
 #include "harness/snapshot/progress.hpp"
 
@@ -33,7 +34,8 @@ struct LoadedSnapshot {
 // back.
 [[nodiscard]] Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path,
                                                    std::span<Backend* const> backends,
-                                                   const Watch& watch);
+                                                   const Watch& watch,
+                                                   HostImages host_images = HostImages::unchecked);
 // The same into one, which must be in host memory.
 [[nodiscard]] Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path,
                                                    Backend& backend, const Watch& watch);

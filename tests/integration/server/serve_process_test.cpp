@@ -141,9 +141,29 @@ TEST_F(ServeProcess, ADeviceThatIsTooSmallIsNoReasonNotToServe) {
     return body.substr(begin, body.find(']', begin) + 1 - begin);
   };
   EXPECT_EQ(resident({}), R"("resident":["device:sim","cpu"])");
-  EXPECT_EQ(resident({"--device-memory-bytes", "7199"}), R"("resident":["cpu"])");
+  EXPECT_EQ(resident({"--device-memory-bytes", "7199", "--check-host-images"}),
+            R"("resident":["cpu"])");
   EXPECT_EQ(resident({"--device-memory-bytes", "7200", "--device-bandwidth", "1000000"}),
             R"("resident":["device:sim","cpu"])");
+}
+
+TEST_F(ServeProcess, OptionsOfADeviceWithoutOneAreRefused) {
+  build_snapshot();
+  const std::vector<std::vector<std::string>> unusable = {
+      {"--device-bandwidth", "1"},
+      {"--device-memory-bytes", "100000"},
+      {"--backend", "device:none"},
+      {"--backend", "device:sim", "--device-memory-bytes", "0"},
+      {"--backend", "device:sim", "--device-bandwidth", "-1"},
+  };
+  for (const auto& options : unusable) {
+    std::vector<std::string> arguments = {"serve",      "--snapshot", file("table.manifest.json"),
+                                          "--party",    "0",          "--listen",
+                                          "127.0.0.1:0"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    auto process = run(arguments, "serve.log");
+    EXPECT_EQ(process.wait(limit), 1) << text_of("serve.log");
+  }
 }
 
 TEST_F(ServeProcess, WithoutAUsableSnapshotItFailsWithASentence) {

@@ -6,6 +6,7 @@
 #include "core/answer_from.hpp"
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
+#include "tests/support/corrupting_backend.hpp"
 #include "tests/support/test_device.hpp"
 
 namespace gyre {
@@ -119,6 +120,20 @@ TEST_F(StagingSetTest, AHostImageIsMandatory) {
   const std::vector<Backend*> both = {&device_.backend, no_memory.get()};
   EXPECT_EQ(code_of(StagingSet::create(both, table)), ErrorCode::out_of_memory);
   expect_nothing_held();
+}
+
+TEST_F(StagingSetTest, HostImagesAreCheckedWhereThatIsAskedFor) {
+  CorruptingBackend corrupting(*cpu_, 12345);
+  const auto stage_on = [&](Backend& backend, HostImages host_images) {
+    Backend* const only = &backend;
+    auto set = StagingSet::create({&only, 1}, table, host_images).value();
+    EXPECT_TRUE(set.write(0, rows_));
+    return code_of(set.seal());
+  };
+  EXPECT_EQ(stage_on(corrupting, HostImages::checked), ErrorCode::image_corrupt);
+  expect_nothing_held();
+  EXPECT_FALSE(stage_on(*cpu_, HostImages::checked));
+  EXPECT_FALSE(stage_on(*cpu_, HostImages::unchecked));
 }
 
 class AnswerFrom : public StagingSetTest {
