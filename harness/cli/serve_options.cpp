@@ -92,9 +92,6 @@ void add_serve_options(Options& options) {
       "capacity of device:sim; an epoch for which it has no room is served from the CPU meanwhile")(
       "check-host-images", po::bool_switch(),
       "read every image in host memory back and compare it with what was staged before it serves; "
-      "images on a device always are")(
-      "check-host-images", po::bool_switch(),
-      "read every image in host memory back and compare it with what was staged before it serves; "
       "images on a device always are")("device-bandwidth", number(0),
                                        "of copies to and from it, bytes a second; 0: unlimited")(
       "listen", text("HOST:PORT")->default_value("127.0.0.1:8080"),
