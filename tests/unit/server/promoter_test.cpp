@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <thread>
 
 #include "backends/reference/reference_backend.hpp"
+#include "core/fault_point.hpp"
 #include "core/staging_set.hpp"
 #include "harness/server/image_health.hpp"
 #include "harness/server/query_service.hpp"
@@ -179,6 +182,50 @@ TEST_F(PromoterTest, ALostDeviceIsWithdrawnAndComesBackOnceItWorks) {
   expect_answers(0);
 }
 
+TEST_F(PromoterTest, QueriesUnderWayAreAnsweredWhileTheDeviceIsLostAndComesBack) {
+  rotate(0);
+  std::atomic<bool> stop = false;
+  std::atomic<int> right = 0;
+  std::atomic<int> wrong = 0;
+  const auto keys = make_keys(geometry.rows, 321, random_);
+  std::array<QueryService, 2> services = {QueryService(epochs_, 0, {}),
+                                          QueryService(epochs_, 1, {})};
+  std::vector<std::thread> askers;
+  for (int i = 0; i < 2; ++i) {
+    askers.emplace_back([&] {
+      while (!stop) {
+        auto sum = services[0].answer(QueryKind::row, {CurrentEpoch{}, {keys[0]}});
+        const auto other = services[1].answer(QueryKind::row, {CurrentEpoch{}, {keys[1]}});
+        if (!sum || !other) {
+          ++wrong;
+          continue;
+        }
+        std::vector<std::byte>& bytes = sum->response.answers;
+        for (std::size_t b = 0; b < bytes.size(); ++b) bytes[b] ^= other->response.answers[b];
+        ++(bytes == test_rows(0, geometry, 321, 1) ? right : wrong);
+      }
+    });
+  }
+  const auto let_them_ask = [&] {
+    const int before = right;
+    while (right < before + 20 && wrong == 0) std::this_thread::yield();
+  };
+  for (int round = 0; round < 3; ++round) {
+    let_them_ask();
+    device_.device->lose();
+    let_them_ask();
+    EXPECT_EQ(look(), Promotion::withdrawn);
+    device_.device->repair();
+    // The withdrawn image is gone with the last query that began before.
+    Result<Promotion> done = Promotion::no_room_yet;
+    while (done == Promotion::no_room_yet) done = look();
+    EXPECT_EQ(done, Promotion::promoted);
+  }
+  stop = true;
+  for (std::thread& asker : askers) asker.join();
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_F(PromoterTest, AnEpochThatIsReplacedDuringItsUploadIsLetGo) {
   auto watched = std::make_shared<const WatchedImage>(test_image(host_, 0, geometry), [&] {
     if (current().epoch().id == test_epoch(0, current().epoch().images.front()).id) {
@@ -202,6 +249,23 @@ TEST_F(PromoterTest, ItDoesAllThatByItselfOnceStarted) {
   while (residencies() != both_) std::this_thread::yield();
   expect_answers(0);
 }
+
+#if defined(GYRE_FAULT_POINTS)
+
+TEST_F(PromoterTest, AFaultInAnUploadFailsThatPromotionAlone) {
+  publish(epochs_, test_epoch(0, test_image(host_, 0, geometry)));
+  set_fault_hook([](FaultPoint point) -> std::optional<Error> {
+    if (point != FaultPoint::promotion_upload) return std::nullopt;
+    return Error{ErrorCode::device_upload_failed, "a fault of the test"};
+  });
+  EXPECT_EQ(code_of(look()), ErrorCode::device_upload_failed);
+  set_fault_hook(nullptr);
+  EXPECT_EQ(residencies(), host_only_);
+  EXPECT_EQ(device_.used(), 0U);
+  EXPECT_EQ(look(), Promotion::promoted);
+}
+
+#endif
 
 // Whatever happened: with the last epoch the device is as empty as it was.
 TEST(PromoterMemory, ReturnsToTheBaseline) {
