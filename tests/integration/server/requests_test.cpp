@@ -6,6 +6,7 @@
 #include "core/bytes.hpp"
 #include "harness/protocol/base64.hpp"
 #include "tests/integration/server/running_server.hpp"
+#include "tests/support/test_device.hpp"
 
 namespace gyre::server {
 namespace {
@@ -60,6 +61,32 @@ TEST_F(Requests, HealthSaysWhatTheServerIsDoing) {
   EXPECT_EQ(
       json::parse(response->body),
       json({{"status", "ok"}, {"party", 0}, {"epoch", "0101010101010101-0-0000000000000000"}}));
+}
+
+TEST(Health, IsDegradedWhileAnImageIsMissingOrBroken) {
+  RunningServer running([](ServerConfiguration& c) {
+    c.residencies = {"device:sim", "reference"};
+  });
+  const auto health = [&] {
+    const auto response = ask(running.port(), get_request("/health"));
+    EXPECT_EQ(response->status, 200);
+    return json::parse(response->body);
+  };
+  running.publish_table();
+  EXPECT_EQ(health()["status"], "degraded");
+  EXPECT_EQ(health()["images"], json({{"failed", json::array()}, {"missing", {"device:sim"}}}));
+
+  TestDevice device;
+  Epoch both = test_epoch(1, test_image(device.backend, 1, RunningServer::geometry));
+  both.images.push_back(test_image(running.backend(), 1, RunningServer::geometry));
+  publish(running.server().epochs(), std::move(both));
+  EXPECT_EQ(health()["status"], "ok");
+  EXPECT_FALSE(health().contains("images"));
+
+  device.device->lose();
+  EXPECT_EQ(ask(running.port(), running.query())->status, 200);
+  EXPECT_EQ(health()["status"], "degraded");
+  EXPECT_EQ(health()["images"], json({{"failed", {"device:sim"}}, {"missing", json::array()}}));
 }
 
 TEST_F(Requests, EpochIsDescribed) {

@@ -90,7 +90,7 @@ class ServeProcess : public ::testing::Test {
 
 TEST_F(ServeProcess, FinishesTheQueryInFlightWhenItIsAskedToStop) {
   build_snapshot();
-  for (const std::string backend : {"cpu", "reference"}) {
+  for (const std::string backend : {"cpu", "device:sim", "reference"}) {
     ChildProcess process = serve({"--backend", backend});
     SeededRandom random(11);
     const auto key = make_keys(geometry.rows, 123, random)[1];
@@ -125,6 +125,45 @@ TEST_F(ServeProcess, StandardOutputAndReadyFileSayWhereItIs) {
   EXPECT_EQ(text_of("ready"), "http://127.0.0.1:" + std::to_string(port_) + "\n");
   process.signal(SIGINT);
   EXPECT_EQ(process.wait(limit), 0);
+}
+
+TEST_F(ServeProcess, ADeviceThatIsTooSmallIsNoReasonNotToServe) {
+  build_snapshot();
+  const auto resident = [&](std::vector<std::string> more) {
+    std::filesystem::remove(file("ready"));
+    more.insert(more.end(), {"--backend", "device:sim"});
+    ChildProcess process = serve(std::move(more));
+    const auto response = ask(port_, get_request("/epoch"));
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(limit), 0) << text_of("serve.log");
+    const std::string& body = response->body;
+    const std::size_t begin = body.find("\"resident\"");
+    return body.substr(begin, body.find(']', begin) + 1 - begin);
+  };
+  EXPECT_EQ(resident({}), R"("resident":["device:sim","cpu"])");
+  EXPECT_EQ(resident({"--device-memory-bytes", "7199", "--check-host-images"}),
+            R"("resident":["cpu"])");
+  EXPECT_EQ(resident({"--device-memory-bytes", "7200", "--device-bandwidth", "1000000"}),
+            R"("resident":["device:sim","cpu"])");
+}
+
+TEST_F(ServeProcess, OptionsOfADeviceWithoutOneAreRefused) {
+  build_snapshot();
+  const std::vector<std::vector<std::string>> unusable = {
+      {"--device-bandwidth", "1"},
+      {"--device-memory-bytes", "100000"},
+      {"--backend", "device:none"},
+      {"--backend", "device:sim", "--device-memory-bytes", "0"},
+      {"--backend", "device:sim", "--device-bandwidth", "-1"},
+  };
+  for (const auto& options : unusable) {
+    std::vector<std::string> arguments = {"serve",      "--snapshot", file("table.manifest.json"),
+                                          "--party",    "0",          "--listen",
+                                          "127.0.0.1:0"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    auto process = run(arguments, "serve.log");
+    EXPECT_EQ(process.wait(limit), 1) << text_of("serve.log");
+  }
 }
 
 TEST_F(ServeProcess, WithoutAUsableSnapshotItFailsWithASentence) {
