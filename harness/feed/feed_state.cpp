@@ -124,6 +124,8 @@ Result<FeedState> FeedState::open(const std::filesystem::path& state_path,
   if (!fresh) return forward_error(fresh);
   auto ready = *fresh ? state.import(manifest_path, watch) : state.check_identity(*manifest);
   if (!ready) return forward_error(ready);
+  ready = state.database_.use_write_ahead_log();
+  if (!ready) return forward_error(ready);
   ready = state.prepare();
   if (!ready) return forward_error(ready);
   return state;

@@ -101,9 +101,8 @@ Result<Database> Database::open(const std::filesystem::path& path) {
   if (code != SQLITE_OK) return failure(code);
   // One process at a time, for as long as it is open: two that planned at once would use the same
   // numbers for different batches.
-  for (const char* const setting :
-       {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = DELETE",
-        "PRAGMA synchronous = EXTRA", "PRAGMA cache_size = -65536", "BEGIN EXCLUSIVE", "COMMIT"}) {
+  for (const char* const setting : {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA synchronous = FULL",
+                                    "PRAGMA cache_size = -65536", "BEGIN EXCLUSIVE", "COMMIT"}) {
     auto set = database.execute(setting);
     if (!set) return forward_error(set);
   }
@@ -114,6 +113,10 @@ Result<void> Database::execute(const char* sql) {
   const int code = ::sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return failure(code);
   return {};
+}
+
+Result<void> Database::use_write_ahead_log() {
+  return execute("PRAGMA journal_mode = WAL");
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {

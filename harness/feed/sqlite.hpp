@@ -56,6 +56,10 @@ class Database {
   // closed. What is committed survives a crash of the program and of the machine.
   [[nodiscard]] static Result<Database> open(const std::filesystem::path& path);
 
+  // Makes commits cost one wait for the disk instead of several. It changes the file, so it is for
+  // one that is known to be ours; what was committed may be in FILE-wal until the file is closed.
+  [[nodiscard]] Result<void> use_write_ahead_log();
+
   [[nodiscard]] Result<void> execute(const char* sql);
   // `sql` is text of ours, so that it cannot be prepared is a defect: internal.
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
