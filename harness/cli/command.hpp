@@ -27,5 +27,6 @@ int run_lookup(const std::vector<std::string>& arguments);
 int run_scenario(const std::vector<std::string>& arguments);
 int run_serve(const std::vector<std::string>& arguments);
 int run_snapshot(const std::vector<std::string>& arguments);
+int run_update(const std::vector<std::string>& arguments);
 
 }  // namespace gyre::cli

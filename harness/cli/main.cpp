@@ -20,6 +20,7 @@ constexpr Command commands[] = {
     Command{"snapshot", "build, inspect or verify a snapshot", run_snapshot},
     Command{"lookup", "look up records by key, privately", run_lookup},
     Command{"fetch", "fetch rows or pages by number, privately", run_fetch},
+    Command{"update", "change, add and delete keys of the table that two servers hold", run_update},
     Command{"run", "run scenarios and record their results", run_scenario},
     Command{"faults", "list the places where a fault can be put", run_faults},
 };

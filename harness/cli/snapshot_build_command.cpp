@@ -1,17 +1,15 @@
 // gyre snapshot build: a snapshot from CSV, JSON lines or raw rows.
-#include <charconv>
 #include <filesystem>
 #include <iostream>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "core/bytes.hpp"
 #include "core/random_source.hpp"
 #include "harness/cli/command.hpp"
+#include "harness/cli/option_values.hpp"
 #include "harness/cli/options.hpp"
 #include "harness/cli/snapshot_commands.hpp"
 #include "harness/cli/snapshot_monitor.hpp"
@@ -22,58 +20,6 @@ namespace gyre::cli {
 namespace {
 
 namespace po = boost::program_options;
-
-tl::unexpected<Error> bad_option(std::string_view option, std::string_view must_be) {
-  return fail(ErrorCode::bad_configuration,
-              "--" + std::string(option) + " must be " + std::string(must_be));
-}
-
-std::optional<std::string> text_option(const po::variables_map& values, const char* option) {
-  if (values.count(option) == 0) return std::nullopt;
-  return values[option].as<std::string>();
-}
-
-// Read here rather than by the library, which takes -1 for 2^64 - 1.
-template <typename Number>
-Result<std::optional<Number>> number_option(const po::variables_map& values, const char* option) {
-  const auto text = text_option(values, option);
-  if (!text) return std::nullopt;
-  Number number{};
-  const char* const end = text->data() + text->size();
-  const auto parsed = std::from_chars(text->data(), end, number);
-  if (parsed.ec != std::errc{} || parsed.ptr != end) {
-    return bad_option(
-        option, "a whole number of at most " + std::to_string(std::numeric_limits<Number>::max()));
-  }
-  return number;
-}
-
-template <typename Bytes>
-Result<std::optional<Bytes>> hex_option(const po::variables_map& values, const char* option) {
-  const auto text = text_option(values, option);
-  if (!text) return std::nullopt;
-  std::string_view digits = *text;
-  if (digits.starts_with("0x")) digits.remove_prefix(2);
-  Bytes bytes{};
-  if (!from_hex(digits, bytes)) {
-    return bad_option(option, std::to_string(2 * bytes.size()) + " hex digits");
-  }
-  return bytes;
-}
-
-// One of some words, the first for a missing option.
-template <typename Choice>
-Result<Choice> word_option(const po::variables_map& values, const char* option,
-                           const std::vector<std::pair<std::string_view, Choice>>& choices) {
-  const auto text = text_option(values, option);
-  if (!text) return choices.front().second;
-  std::string words;
-  for (const auto& [word, choice] : choices) {
-    if (*text == word) return choice;
-    words += (words.empty() ? "" : " or ") + std::string(word);
-  }
-  return bad_option(option, words);
-}
 
 enum class Format { by_name, csv, json_lines, raw };
 enum class LayoutKind { keyed, index };

@@ -224,6 +224,7 @@ bool RecordReader::is_header() const {
   const std::string first = ascii_lower_case(fields_[0]);
   const bool names_key = first == "address" || first == "key";
   if (syntax_.value == ValueKind::ethereum_account) return names_key;  // neither is an address
+  if (syntax_.keys_only) return names_key;
   return names_key && field_count_ == 2 && ascii_lower_case(fields_[1]) == "value";
 }
 
@@ -237,6 +238,11 @@ Result<bool> RecordReader::next_csv(Record& record) {
   }
   auto key = take_key(fields_[0], record);
   if (!key) return forward_error(key);
+  if (syntax_.keys_only) {
+    if (field_count_ != 1) return malformed("a record must be a key and nothing else");
+    record.value.clear();
+    return true;
+  }
   Result<void> value;
   if (syntax_.value == ValueKind::ethereum_account) {
     if (field_count_ < 2) {
@@ -277,13 +283,18 @@ Result<bool> RecordReader::next_json(Record& record) {
   if (!more || !*more) return more;
   auto document = protocol::parse_json(text_, max_record_bytes, max_json_values_in_record);
   if (!document) return malformed(document.error().message);
-  auto members = protocol::require_members(*document, {"key", "value"});
+  auto members = syntax_.keys_only ? protocol::require_members(*document, {"key"})
+                                   : protocol::require_members(*document, {"key", "value"});
   if (!members) return malformed(members.error().message);
   const json& key = (*document)["key"];
-  const json& value = (*document)["value"];
   if (!key.is_string()) return malformed("\"key\" must be a string");
   auto taken = take_key(key.get_ref<const std::string&>(), record);
   if (!taken) return forward_error(taken);
+  if (syntax_.keys_only) {
+    record.value.clear();
+    return true;
+  }
+  const json& value = (*document)["value"];
 
   if (syntax_.value == ValueKind::bytes) {
     if (!value.is_string()) return malformed("\"value\" must be a string");

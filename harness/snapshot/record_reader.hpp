@@ -21,7 +21,8 @@ enum class InputFormat : std::uint8_t { csv, json_lines };
 // How text stands for the bytes of a `bytes` value.
 enum class ValueEncoding : std::uint8_t { text, hex, base64 };
 // Whether the first CSV record names the columns. `automatic`: it does if its first field is
-// "address" or "key" (whatever the case) and, in a table of bytes, its second is "value".
+// "address" or "key" (whatever the case) and, in a table of bytes, its second is "value" (if
+// records have values).
 enum class CsvHeader : std::uint8_t { automatic, present, absent };
 
 struct RecordSyntax {
@@ -29,6 +30,7 @@ struct RecordSyntax {
   ValueKind value = ValueKind::bytes;
   ValueEncoding encoding = ValueEncoding::text;
   CsvHeader header = CsvHeader::automatic;
+  bool keys_only = false;  // a record is a key and has no value
   std::uint32_t max_value_bytes = Geometry::max_row_bytes - tag_bytes;
 };
 

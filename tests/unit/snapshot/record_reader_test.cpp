@@ -88,6 +88,24 @@ TEST(CsvRecords, EmptyLinesAndAByteOrderMarkAreNoRecords) {
   EXPECT_EQ(pairs_of(read_all("\n\n", text_csv)), Pairs{});
 }
 
+TEST(KeysAlone, AreRecordsOfOneField) {
+  constexpr RecordSyntax csv{.keys_only = true};
+  EXPECT_EQ(pairs_of(read_all("a\n\"b,c\"\n", csv)), (Pairs{{"a", ""}, {"b,c", ""}}));
+  EXPECT_EQ(pairs_of(read_all("Key\na\n", csv)), (Pairs{{"a", ""}}));
+  EXPECT_EQ(code_of(read_all("a,1\n", csv)), ErrorCode::malformed_input);
+  constexpr RecordSyntax json_lines{.format = InputFormat::json_lines, .keys_only = true};
+  EXPECT_EQ(pairs_of(read_all("{\"key\":\"a\"}\n", json_lines)), (Pairs{{"a", ""}}));
+  EXPECT_EQ(code_of(read_all("{\"key\":\"a\",\"value\":\"1\"}\n", json_lines)),
+            ErrorCode::malformed_input);
+  constexpr RecordSyntax accounts{.value = ValueKind::ethereum_account, .keys_only = true};
+  const auto read = read_all("address\n" + address + "\n", accounts);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_TRUE(read->skipped_header);
+  ASSERT_EQ(read->records.size(), 1U);
+  EXPECT_EQ(read->records[0].key.size(), 20U);
+  EXPECT_EQ(code_of(read_all(address + ",1\n", accounts)), ErrorCode::malformed_input);
+}
+
 TEST(CsvRecords, KnowTheLineWhereTheyBegin) {
   const auto read = read_all("a,1\n\n\"b\nb\",2\nc,3\n", text_csv);
   ASSERT_TRUE(read);
