@@ -14,13 +14,17 @@
 namespace gyre {
 
 // X(identifier, "name", where it is and what its failure must leave behind)
-#define GYRE_FAULT_POINTS_TABLE(X)                                                             \
-  X(host_alloc, "host.alloc",                                                                  \
-    "memory for staging an image on the host; nothing is left allocated")                      \
-  X(staging_seal, "staging.seal", "a staging area becomes an image; it gives its memory back") \
-  X(epoch_alloc, "epoch.alloc", "memory for the next epoch; the current one stays")            \
-  X(query_lease, "query.lease", "a query takes its epoch; that request alone fails")           \
-  X(query_scan, "query.scan", "a pass scans an image; the requests in that pass alone fail")
+#define GYRE_FAULT_POINTS_TABLE(X)                                                              \
+  X(host_alloc, "host.alloc",                                                                   \
+    "memory for staging an image on the host; nothing is left allocated")                       \
+  X(staging_seal, "staging.seal", "a staging area becomes an image; it gives its memory back")  \
+  X(epoch_alloc, "epoch.alloc", "memory for the next epoch; the current one stays")             \
+  X(query_lease, "query.lease", "a query takes its epoch; that request alone fails")            \
+  X(query_scan, "query.scan", "a pass scans an image; the requests in that pass alone fail")    \
+  X(source_digest, "source.digest",                                                             \
+    "a chunk of a new snapshot is compared with its digest; the epoch stays")                   \
+  X(validate, "validate", "a sealed snapshot is checked against its metadata; the epoch stays") \
+  X(retire, "retire", "epochs are let go after a rotation; the new epoch is published anyway")
 
 enum class FaultPoint : std::uint8_t {
 #define GYRE_ENUMERATE(identifier, name, stands_for) identifier,
