@@ -13,6 +13,7 @@
 #include "harness/protocol/epoch_document.hpp"
 #include "harness/protocol/problem_document.hpp"
 #include "harness/protocol/query_codec.hpp"
+#include "harness/protocol/update_codec.hpp"
 #include "harness/snapshot/manifest.hpp"
 
 namespace gyre {
@@ -101,6 +102,21 @@ void write_manifests(const std::filesystem::path& directory) {
   }
 }
 
+void write_updates(const std::filesystem::path& directory) {
+  Bytes16 known{};
+  known.back() = std::byte{1};
+  Bytes16 unknown{};
+  unknown.back() = std::byte{2};
+  const UpdateBatch one{7, {{known, {3, 5}, std::vector<std::byte>(8)}}};
+  const UpdateBatch two{8, {one.tables[0], {unknown, {9}, std::vector<std::byte>(36)}}};
+  write(directory, "one-binary", "u" + encode(one, Encoding::binary));
+  write(directory, "one-json", "U" + encode(one, Encoding::json));
+  write(directory, "two-binary", "u" + encode(two, Encoding::binary));
+  write(directory, "two-json", "U" + encode(two, Encoding::json));
+  write(directory, "reply",
+        "R" + protocol::encode_update_reply({7, EpochId{Bytes8{}, 7, Bytes8{}}, 2, false}));
+}
+
 }  // namespace
 }  // namespace gyre
 
@@ -114,4 +130,5 @@ int main(int argc, char** argv) {
   gyre::write_messages(directory / "message-fuzzer");
   gyre::write_requests(directory / "http-fuzzer");
   gyre::write_manifests(directory / "manifest-fuzzer");
+  gyre::write_updates(directory / "update-fuzzer");
 }
