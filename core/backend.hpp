@@ -18,12 +18,22 @@
 namespace gyre {
 
 // One query of a pass. Pointers are borrowed for the duration of the call.
-// REQUIRES: dpf::check() accepted the key for the kind's number of records.
+// REQUIRES: a key that dpf::check() accepted for the kind's number of records, or no key and
+// selection_bytes() of the kind's number of records.
 struct Query {
   QueryKind kind = QueryKind::row;
   const dpf::Key* key = nullptr;
   const Overlay* overlay = nullptr;  // batches of the epoch the query is pinned to; never null
+  // Where there is no key: its expansion. Bit i of byte j selects record 8 j + i; bits past the
+  // last record are passed over.
+  std::span<const std::byte> selection{};
 };
+
+// Bytes of the selection bits over that many records: whole leaves, as a key expands to them.
+[[nodiscard]] constexpr std::uint64_t selection_bytes(std::uint64_t records) noexcept {
+  return (records / dpf::bits_per_leaf + (records % dpf::bits_per_leaf != 0 ? 1 : 0)) *
+         sizeof(dpf::Block);
+}
 
 // Queries answered by one scan of one image, row and page queries and different overlays mixed as
 // they come.
@@ -55,6 +65,10 @@ class Image {
   [[nodiscard]] virtual std::string_view kernel() const noexcept = 0;
   // Memory this image owns, bytes.
   [[nodiscard]] virtual std::uint64_t memory_bytes() const noexcept = 0;
+
+  // False once it failed in a way that asking again will not mend, a lost device for one: others
+  // should answer in its place. It may become false at any time and never becomes true again.
+  [[nodiscard]] virtual bool healthy() const noexcept { return true; }
 
   // For each query: the XOR of every record its key selects in this image with the query's overlay
   // on top. The work does not depend on any key's bits. REQUIRES: answers.size() ==
@@ -94,6 +108,9 @@ class Staging {
   [[nodiscard]] virtual Result<std::shared_ptr<const Image>> seal() = 0;
 };
 
+// Whose memory it is: this process's, or that of a device with another capacity and other failures.
+enum class Place : std::uint8_t { host, device };
+
 // A place where images can live. Thread-safe. Outlives its staging areas and images.
 class Backend {
  public:
@@ -102,7 +119,9 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
+  // What its images say as their residency.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  [[nodiscard]] virtual Place place() const noexcept { return Place::host; }
 
   // Reserves all memory up front. Errors: out_of_memory, device_out_of_memory.
   [[nodiscard]] virtual Result<std::unique_ptr<Staging>> stage(const Geometry& geometry) = 0;

@@ -17,6 +17,13 @@ namespace gyre {
 #define GYRE_FAULT_POINTS_TABLE(X)                                                              \
   X(host_alloc, "host.alloc",                                                                   \
     "memory for staging an image on the host; nothing is left allocated")                       \
+  X(device_alloc, "device.alloc",                                                               \
+    "memory for an image on a device; nothing is left allocated there")                         \
+  X(device_upload, "device.upload",                                                             \
+    "rows go up to a device; the device has its memory back and the old epoch serves")          \
+  X(device_sync, "device.sync", "waiting for copies to a device; the same as for an upload")    \
+  X(promotion_upload, "promotion.upload",                                                       \
+    "rows of the current epoch go up to a device; the epoch stays on its host image")           \
   X(staging_seal, "staging.seal", "a staging area becomes an image; it gives its memory back")  \
   X(epoch_alloc, "epoch.alloc", "memory for the next epoch; the current one stays")             \
   X(query_lease, "query.lease", "a query takes its epoch; that request alone fails")            \

@@ -148,6 +148,10 @@ std::vector<std::span<const std::uint8_t>> CpuImage::resident_bytes() const {
 
 Result<void> CpuImage::expand(const Query& query, HugeBuffer& bits) const {
   const std::uint64_t leaves = dpf::leaves_for(geometry_.records(query.kind));
+  if (query.key == nullptr) {
+    std::memcpy(bits.data(), query.selection.data(), leaves * sizeof(dpf::Block));
+    return {};
+  }
   auto* const blocks = reinterpret_cast<dpf::Block*>(bits.data());
   return core_->executor().parallel_for(
       divide_rounding_up(leaves, leaves_per_task), [&](std::size_t task) {

@@ -1,6 +1,7 @@
 #include "backends/reference/reference_backend.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <utility>
@@ -83,7 +84,11 @@ class ReferenceImage final : public Image {
     const std::uint64_t records = geometry_.records(query.kind);
     const std::uint64_t record_bytes = geometry_.answer_bytes(query.kind);
     std::vector<dpf::Block> leaves(dpf::leaves_for(records));
-    dpf::expand(*dpf::expansion_kernels().back(), *query.key, 0, leaves);
+    if (query.key != nullptr) {
+      dpf::expand(*dpf::expansion_kernels().back(), *query.key, 0, leaves);
+    } else {
+      std::memcpy(leaves.data(), query.selection.data(), leaves.size() * sizeof(dpf::Block));
+    }
 
     std::fill_n(answer, record_bytes, std::byte{0});
     for (std::uint64_t record = 0; record < records; ++record) {

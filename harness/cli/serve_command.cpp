@@ -17,6 +17,7 @@
 #include "harness/cli/options.hpp"
 #include "harness/cli/serve_options.hpp"
 #include "harness/cli/termination.hpp"
+#include "harness/server/promoter.hpp"
 #include "harness/server/server.hpp"
 #include "harness/snapshot/load.hpp"
 
@@ -26,6 +27,9 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::string_view command = "serve";
+
+// Between looks whether a device has room for an epoch now.
+constexpr std::chrono::milliseconds promotion_pause{1000};
 
 // Standard output is for the one line that says where the server is.
 void log_to_standard_error(const std::string& level) {
@@ -49,40 +53,49 @@ Result<void> write_ready_file(const std::filesystem::path& path, const std::stri
 }
 
 // Loads the snapshot and makes it current.
-Result<void> publish_snapshot(const std::string& manifest, Backend& backend, EpochTable& epochs,
-                              const std::stop_token& stop) {
+Result<void> publish_snapshot(const std::string& manifest, const Backends& backends,
+                              EpochTable& epochs, const std::stop_token& stop) {
   const auto start = std::chrono::steady_clock::now();
   auto loaded =
-      snapshot::load_snapshot(manifest, backend, snapshot::Watch{[](const auto&) {}, stop});
+      snapshot::load_snapshot(manifest, backends.all(), snapshot::Watch{[](const auto&) {}, stop});
   if (!loaded) return forward_error(loaded);
   const Geometry geometry = loaded->metadata.geometry;
   const EpochId id = EpochId::of_base(loaded->content_id, loaded->metadata.as_of_seq);
-  spdlog::info(
-      "event=loaded epoch={} rows={} row_bytes={} rows_per_page={} residency={} kernel={} "
-      "memory_bytes={} seconds={:.3f}",
-      id.text(), geometry.rows, geometry.row_bytes, geometry.rows_per_page,
-      loaded->image->residency(), loaded->image->kernel(), loaded->image->memory_bytes(),
-      seconds_since(start));
+  for (const auto& image : loaded->images) {
+    spdlog::info(
+        "event=loaded epoch={} rows={} row_bytes={} rows_per_page={} residency={} kernel={} "
+        "memory_bytes={} seconds={:.3f}",
+        id.text(), geometry.rows, geometry.row_bytes, geometry.rows_per_page, image->residency(),
+        image->kernel(), image->memory_bytes(), seconds_since(start));
+  }
+  if (loaded->needs_promotion) {
+    spdlog::warn("event=no_room epoch={} detail=\"a device has no room for this epoch yet\"",
+                 id.text());
+  }
   auto prepared = epochs.prepare(
-      Epoch{id, loaded->content_id, loaded->metadata, {std::move(loaded->image)}, Overlay()});
+      Epoch{id, loaded->content_id, loaded->metadata, std::move(loaded->images), Overlay()});
   if (!prepared) return forward_error(prepared);
   epochs.publish(std::move(*prepared));
   return {};
 }
 
 // Until it is asked to stop.
-Result<void> serve(const ServeSettings& settings, Backend& backend, Termination& termination) {
+Result<void> serve(const ServeSettings& settings, const Backends& backends,
+                   Termination& termination) {
   auto started = server::Server::start(settings.server);
   if (!started) return forward_error(started);
   server::Server& server = **started;
   const std::string url = (server.tls() ? "https://" : "http://") + server.address().text();
   spdlog::info("event=listening url={} party={} backend={}", url, settings.server.party,
-               backend.name());
+               backends.preferred_first.front()->name());
 
   auto published =
-      publish_snapshot(settings.manifest, backend, server.epochs(), termination.token());
+      publish_snapshot(settings.manifest, backends, server.epochs(), termination.token());
   if (!published && published.error().code == ErrorCode::cancelled) return {};
   if (!published) return published;
+  server::Promoter promoter(server.epochs(), backends.devices(),
+                            server::replace_in(server.epochs()));
+  if (!backends.devices().empty()) promoter.start(promotion_pause);
   if (!settings.ready_file.empty()) {
     if (auto written = write_ready_file(settings.ready_file, url); !written) return written;
   }
@@ -126,9 +139,10 @@ int run_serve(const std::vector<std::string>& arguments) {
   }
   log_to_standard_error(settings->log_level);
   Termination termination;  // before the backend's threads
-  auto backend = make_backend(values);
-  if (!backend) return report_failure(command, backend.error().message);
-  const auto served = serve(*settings, **backend, termination);
+  auto backends = make_backends(values);
+  if (!backends) return report_failure(command, backends.error().message);
+  settings->server.residencies = backends->names();
+  const auto served = serve(*settings, *backends, termination);
   return served ? exit_success : report_failure(command, served.error().message);
 }
 

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "backends/cpu/cpu_backend.hpp"
+#include "backends/device/device_backend.hpp"
+#include "backends/device/simulated_device.hpp"
 #include "backends/reference/reference_backend.hpp"
 
 namespace gyre::cli {
@@ -77,16 +79,21 @@ void add_serve_options(Options& options) {
   options.add()("snapshot", text("MANIFEST")->required(), "manifest of the snapshot to serve")(
       "party", po::value<std::int64_t>()->required()->value_name("0|1"),
       "which of the two servers this is; keys of the other are refused")(
-      "backend", text("NAME")->default_value("cpu"), "cpu, or reference (slow, for comparison)")(
-      "kernel", text("NAME"), "force the scan kernel: avx512, avx2 or portable")(
+      "backend", text("NAME")->default_value("cpu"),
+      "cpu; device:sim, a simulated device with the CPU behind it; or reference (slow, for "
+      "comparison)")("kernel", text("NAME"), "force the scan kernel: avx512, avx2 or portable")(
       "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
       "executor", text("NAME"), "force tbb or pool")(
       "threads", number(0), "threads of one pass; 0: as many as may run at once")(
       "memory-limit-bytes", number(0),
       "rows and scans of the cpu backend together; 0: the machine's memory, or the control "
-      "group's")("listen", text("HOST:PORT")->default_value("127.0.0.1:8080"),
-                 "where to listen; port 0: any free one")(
-      "ready-file", text("FILE"), "write the URL there once queries are answered")(
+      "group's")(
+      "device-memory-bytes", number(device::SimulatedDeviceOptions{}.capacity_bytes),
+      "capacity of device:sim; an epoch for which it has no room is served from the CPU meanwhile")(
+      "device-bandwidth", number(0), "of copies to and from it, bytes a second; 0: unlimited")(
+      "listen", text("HOST:PORT")->default_value("127.0.0.1:8080"),
+      "where to listen; port 0: any free one")("ready-file", text("FILE"),
+                                               "write the URL there once queries are answered")(
       "tls-cert", text("FILE"), "PEM certificate chain; with --tls-key the listener speaks TLS")(
       "tls-key", text("FILE"), "PEM private key, unencrypted")(
       "allow-plain", po::bool_switch(),
@@ -164,28 +171,61 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   return settings;
 }
 
-Result<std::unique_ptr<Backend>> make_backend(const po::variables_map& values) {
+std::vector<Backend*> Backends::all() const {
+  std::vector<Backend*> list;
+  for (const auto& backend : preferred_first) list.push_back(backend.get());
+  return list;
+}
+
+std::vector<Backend*> Backends::devices() const {
+  std::vector<Backend*> list = all();
+  std::erase_if(list, [](const Backend* backend) { return backend->place() == Place::host; });
+  return list;
+}
+
+std::vector<std::string> Backends::names() const {
+  std::vector<std::string> list;
+  for (const auto& backend : preferred_first) list.emplace_back(backend->name());
+  return list;
+}
+
+Result<Backends> make_backends(const po::variables_map& values) {
   const std::string name = text_of(values, "backend");
   CpuBackendOptions options;
   options.kernel = text_of(values, "kernel");
   options.expansion_kernel = text_of(values, "expansion-kernel");
   options.executor = text_of(values, "executor");
+  device::SimulatedDeviceOptions device;
   Reader reader(values);
   reader.number("threads", options.threads, 0);
   reader.number("memory-limit-bytes", options.memory_limit_bytes, 0);
+  reader.number("device-memory-bytes", device.capacity_bytes);
+  reader.number("device-bandwidth", device.bandwidth, 0);
   if (reader.error()) return tl::unexpected<Error>(*reader.error());
+  const bool simulated = name == "device:sim";
+  if (!simulated && (!values["device-memory-bytes"].defaulted() || device.bandwidth != 0)) {
+    return fail(ErrorCode::bad_configuration,
+                "--device-memory-bytes and --device-bandwidth are for --backend device:sim");
+  }
+  Backends backends;
   if (name == "reference") {
     if (!options.kernel.empty() || !options.expansion_kernel.empty() || !options.executor.empty() ||
         options.threads != 0 || options.memory_limit_bytes != 0) {
       return fail(ErrorCode::bad_configuration,
                   "the reference backend has no kernels, threads or memory limit to choose");
     }
-    return std::make_unique<ReferenceBackend>();
+    backends.preferred_first.push_back(std::make_unique<ReferenceBackend>());
+    return backends;
   }
-  if (name != "cpu") return unusable("backend", "cpu or reference");
-  auto backend = CpuBackend::create(options);
-  if (!backend) return forward_error(backend);
-  return std::move(*backend);
+  if (name != "cpu" && !simulated) return unusable("backend", "cpu, device:sim or reference");
+  if (simulated) {
+    backends.preferred_first.push_back(
+        std::make_unique<DeviceBackend>(std::make_shared<device::SimulatedDevice>(device)));
+  }
+  auto cpu = CpuBackend::create(options);
+  if (!cpu) return forward_error(cpu);
+  backends.preferred_first.push_back(std::move(*cpu));
+  return backends;
 }
 
 }  // namespace gyre::cli

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/backend.hpp"
 #include "core/error.hpp"
@@ -28,9 +29,17 @@ void add_serve_options(Options& options);
 [[nodiscard]] Result<ServeSettings> read_serve_settings(
     const boost::program_options::variables_map& values);
 
-// The backend that --backend and its companions ask for. Errors: bad_configuration,
-// cpu_feature_missing, out_of_memory.
-[[nodiscard]] Result<std::unique_ptr<Backend>> make_backend(
-    const boost::program_options::variables_map& values);
+// Where epochs are made resident. Images keep no backend alive: this must outlive them.
+struct Backends {
+  std::vector<std::unique_ptr<Backend>> preferred_first;  // devices, then the one in host memory
+
+  [[nodiscard]] std::vector<Backend*> all() const;
+  [[nodiscard]] std::vector<Backend*> devices() const;
+  [[nodiscard]] std::vector<std::string> names() const;
+};
+
+// The backends that --backend and its companions ask for: a device comes with one in host memory
+// behind it. Errors: bad_configuration, cpu_feature_missing, out_of_memory.
+[[nodiscard]] Result<Backends> make_backends(const boost::program_options::variables_map& values);
 
 }  // namespace gyre::cli

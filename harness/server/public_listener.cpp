@@ -11,6 +11,7 @@
 #include "harness/protocol/http_status.hpp"
 #include "harness/protocol/problem_document.hpp"
 #include "harness/server/epoch_entry.hpp"
+#include "harness/server/image_health.hpp"
 
 namespace gyre::server {
 namespace {
@@ -37,9 +38,10 @@ struct Payload {
 }  // namespace
 
 PublicListener::PublicListener(const EpochTable& epochs, QueryService& queries, HttpLimits limits,
-                               const TlsContext* tls)
+                               const TlsContext* tls, std::vector<std::string> residencies)
     : epochs_(epochs),
       queries_(queries),
+      residencies_(std::move(residencies)),
       http_(with_body_bound(limits, queries.limits().max_keys), tls) {
   const std::vector<std::string> types = {std::string(media_type(Encoding::json)),
                                           std::string(media_type(Encoding::binary))};
@@ -66,7 +68,13 @@ void PublicListener::health(httplib::Response& response) const {
   nlohmann::json document = {{"party", queries_.party()}};
   const auto lease = epochs_.lease(CurrentEpoch{});
   if (lease) document["epoch"] = lease->epoch().id.text();
-  document["status"] = draining_ ? "draining" : lease ? "ok" : "no_epoch";
+  bool degraded = false;
+  if (lease) {
+    const ImageHealth health = image_health(lease->epoch().images, residencies_);
+    degraded = health.degraded();
+    if (degraded) document["images"] = {{"failed", health.failed}, {"missing", health.missing}};
+  }
+  document["status"] = draining_ ? "draining" : !lease ? "no_epoch" : degraded ? "degraded" : "ok";
   response.status = draining_ || !lease ? 503 : 200;
   response.set_content(document.dump(), "application/json");
 }

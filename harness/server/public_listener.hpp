@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <string>
+#include <vector>
 
 #include "core/epoch_table.hpp"
 #include "harness/server/http_listener.hpp"
@@ -13,9 +15,10 @@ namespace gyre::server {
 class PublicListener {
  public:
   // `epochs`, `queries` and `tls` (if any) must outlive the listener. The bound on bodies follows
-  // from the number of keys that `queries` accepts.
+  // from the number of keys that `queries` accepts. /health says `degraded` while the current epoch
+  // has no working image in one of the `residencies`.
   PublicListener(const EpochTable& epochs, QueryService& queries, HttpLimits limits,
-                 const TlsContext* tls);
+                 const TlsContext* tls, std::vector<std::string> residencies = {});
   ~PublicListener();  // drains with no patience
   PublicListener(const PublicListener&) = delete;
   PublicListener& operator=(const PublicListener&) = delete;
@@ -41,6 +44,7 @@ class PublicListener {
 
   const EpochTable& epochs_;
   QueryService& queries_;
+  const std::vector<std::string> residencies_;
   std::atomic<bool> draining_{false};
   HttpListener http_;
 };

@@ -4,6 +4,7 @@
 #include <new>
 #include <vector>
 
+#include "core/answer_from.hpp"
 #include "core/dpf/key.hpp"
 
 namespace gyre::server {
@@ -34,7 +35,7 @@ Result<QueryService::Answered> QueryService::answer(QueryKind kind,
   for (const dpf::Key& key : request.keys) {
     auto fits = dpf::check(key, party_, geometry.records(kind));
     if (!fits) return forward_error(fits);
-    queries.push_back(Query{kind, &key, &epoch.overlay});
+    queries.push_back(Query{.kind = kind, .key = &key, .overlay = &epoch.overlay});
   }
   const std::uint64_t total =
       Pass{queries}.answer_bytes(geometry);  // at most 2^32 keys of 2^24 bytes
@@ -56,21 +57,22 @@ Result<QueryService::Answered> QueryService::answer(QueryKind kind,
   }
   protocol::QueryResponse response{epoch.id, lease->generation().text(), answer_bytes, {}};
   response.answers.resize(static_cast<std::size_t>(total));
-  auto answered =
-      answer_in_turns(*epoch.images.front(), queries, response.answers, *turn, deadline);
+  auto answered = answer_in_turns(epoch, queries, response.answers, *turn, deadline);
   if (!answered) return forward_error(answered);
   return Answered{std::move(response), std::move(*memory)};
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory, "the server has not enough memory for this query");
 }
 
-Result<void> QueryService::answer_in_turns(const Image& image, std::span<const Query> queries,
+Result<void> QueryService::answer_in_turns(const Epoch& epoch, std::span<const Query> queries,
                                            std::span<std::byte> answers, PassGate::Turn& turn,
                                            Deadline deadline) const {
   for (;;) {
     const Pass pass{queries.first(std::min(queries.size(), limits_.keys_per_turn))};
-    const auto bytes = static_cast<std::size_t>(pass.answer_bytes(image.geometry()));
-    if (auto answered = image.answer(pass, answers.first(bytes)); !answered) return answered;
+    const auto bytes = static_cast<std::size_t>(pass.answer_bytes(epoch.metadata.geometry));
+    if (auto answered = answer_from(epoch.images, pass, answers.first(bytes)); !answered) {
+      return answered;
+    }
     queries = queries.subspan(pass.queries.size());
     answers = answers.subspan(bytes);
     if (queries.empty()) return {};

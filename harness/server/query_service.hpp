@@ -42,7 +42,8 @@ class QueryService {
   // All answers are computed from one epoch, whose lease ends before this returns, a few keys at a
   // time: a long request takes turns with the others. Errors: no_epoch, epoch_gone,
   // malformed_request (no keys), wrong_party, key_domain_mismatch, request_too_large (keys or
-  // answer bytes), queue_full (no room, or not in time), draining, out_of_memory, the image's.
+  // answer bytes), queue_full (no room, or not in time), draining, out_of_memory, the last
+  // image's that was asked: where a device fails, the epoch's next image answers.
   [[nodiscard]] Result<Answered> answer(QueryKind kind, const protocol::QueryRequest& request);
 
   // From now on nothing more is computed: requests under way end with `draining` as soon as the
@@ -56,7 +57,7 @@ class QueryService {
 
  private:
   // Answers the queries turn by turn, the first of which is given.
-  [[nodiscard]] Result<void> answer_in_turns(const Image& image, std::span<const Query> queries,
+  [[nodiscard]] Result<void> answer_in_turns(const Epoch& epoch, std::span<const Query> queries,
                                              std::span<std::byte> answers, PassGate::Turn& turn,
                                              Deadline deadline) const;
 

@@ -62,7 +62,8 @@ Server::Server(const ServerConfiguration& configuration, std::string boot,
     : epochs_(std::move(boot), configuration.retention, retirer_),
       queries_(epochs_, configuration.party, configuration.queries),
       tls_(std::move(tls)),
-      listener_(epochs_, queries_, configuration.http, tls_ ? &*tls_ : nullptr) {}
+      listener_(epochs_, queries_, configuration.http, tls_ ? &*tls_ : nullptr,
+                configuration.residencies) {}
 
 Server::~Server() = default;
 

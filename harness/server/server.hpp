@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/epoch_table.hpp"
 #include "core/error.hpp"
@@ -28,6 +29,8 @@ struct ServerConfiguration {
   HttpLimits http;
   QueryLimits queries;
   RetentionPolicy retention;
+  // Where every epoch should be resident; /health says `degraded` while one of them is missing.
+  std::vector<std::string> residencies;
 
   // Errors: bad_configuration.
   [[nodiscard]] Result<void> check() const;

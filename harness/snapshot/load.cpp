@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/staging_set.hpp"
 #include "harness/crypto/sha256.hpp"
 #include "harness/snapshot/builder_file.hpp"
 #include "harness/snapshot/chunk_digester.hpp"
@@ -51,7 +52,7 @@ Result<void> read_fully(File& file, std::span<std::byte> out) {
   return fail(ErrorCode::geometry_mismatch, "the rows file became shorter while it was read");
 }
 
-Result<void> stage_rows(OpenSnapshot& snapshot, Staging& staging, const Watch& watch) {
+Result<void> stage_rows(OpenSnapshot& snapshot, StagingSet& staging, const Watch& watch) {
   const Geometry& geometry = snapshot.manifest.metadata.geometry;
   const std::uint64_t total = geometry.bytes();
   // A chunk, after what the chunk before left of a row.
@@ -200,20 +201,27 @@ Result<Manifest> read_manifest(const std::filesystem::path& path) try {
   return fail(ErrorCode::out_of_memory, "there is not enough memory to read a manifest");
 }
 
-Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path, Backend& backend,
-                                     const Watch& watch) try {
+Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path,
+                                     std::span<Backend* const> backends, const Watch& watch) try {
   auto snapshot = open_snapshot(manifest_path);
   if (!snapshot) return forward_error(snapshot);
-  auto staging = backend.stage(snapshot->manifest.metadata.geometry);
+  const Metadata& metadata = snapshot->manifest.metadata;
+  auto staging = StagingSet::create(backends, metadata.geometry);
   if (!staging) return forward_error(staging);
-  auto staged = stage_rows(*snapshot, **staging, watch);
+  auto staged = stage_rows(*snapshot, *staging, watch);
   if (!staged) return forward_error(staged);
-  auto image = (*staging)->seal();
-  if (!image) return forward_error(image);
-  return LoadedSnapshot{std::move(*image), snapshot->manifest.metadata,
+  auto images = staging->seal();
+  if (!images) return forward_error(images);
+  return LoadedSnapshot{std::move(*images), staging->needs_promotion(), metadata,
                         snapshot->manifest.content_id};
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory, "there is not enough memory to load this snapshot");
+}
+
+Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path, Backend& backend,
+                                     const Watch& watch) {
+  Backend* const only = &backend;
+  return load_snapshot(manifest_path, std::span(&only, 1), watch);
 }
 
 Result<Verification> verify_snapshot(const std::filesystem::path& manifest_path,

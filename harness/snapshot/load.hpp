@@ -3,11 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/backend.hpp"
+#include "core/epoch.hpp"
 #include "core/error.hpp"
 #include "harness/snapshot/manifest.hpp"
 #include "harness/snapshot/progress.hpp"
@@ -18,15 +19,22 @@ namespace gyre::snapshot {
 [[nodiscard]] Result<Manifest> read_manifest(const std::filesystem::path& path);
 
 struct LoadedSnapshot {
-  std::shared_ptr<const Image> image;
+  Images images;                 // in the order of the backends
+  bool needs_promotion = false;  // a device had no room for its image
   Metadata metadata;
   Bytes32 content_id{};
 };
 
-// Streams the rows file into the backend, chunk by chunk, each only after its digest was right;
-// memory beyond the image is about 1 MiB. Errors: io_failed, what parse_manifest says,
-// geometry_mismatch (the file is longer or shorter than the manifest says), digest_mismatch (names
-// the chunk), the backend's, cancelled. After an error the backend has everything back.
+// Streams the rows file into the backends, the preferred first, chunk by chunk, each only after its
+// digest was right; memory beyond the images is O(chunk). See StagingSet for which images are
+// checked and for what happens to a device without room. Errors: io_failed, what parse_manifest
+// says, geometry_mismatch (the file is longer or shorter than the manifest says), digest_mismatch
+// (names the chunk), those of StagingSet, cancelled. After an error the backends have everything
+// back.
+[[nodiscard]] Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path,
+                                                   std::span<Backend* const> backends,
+                                                   const Watch& watch);
+// The same into one, which must be in host memory.
 [[nodiscard]] Result<LoadedSnapshot> load_snapshot(const std::filesystem::path& manifest_path,
                                                    Backend& backend, const Watch& watch);
 

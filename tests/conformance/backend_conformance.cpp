@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <array>
+#include <cstring>
 #include <thread>
+#include <utility>
 
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
@@ -58,6 +61,35 @@ TEST_P(BackendConformance, AnswersOfMixedPassesEqualTheOracle) {
     RC_ASSERT(pass.answer_bytes(geometry) == expected.size());
     Bytes answers = random_bytes(random, expected.size());  // what was there before must not matter
     RC_ASSERT((*image)->answer(pass, answers).has_value());
+    RC_ASSERT(answers == expected);
+  }));
+}
+
+// Overlay and all; half of the queries of a pass still come with keys.
+TEST_P(BackendConformance, SelectionBitsAreAnsweredLikeTheKeyTheyAreOf) {
+  EXPECT_TRUE(rc::check([&] {
+    const Geometry geometry = *any_geometry();
+    SeededRandom random(*rc::gen::arbitrary<std::uint64_t>());
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    RC_ASSERT(image.has_value());
+    const Overlay overlay = random_overlay(geometry, random.word() % 3, random);
+    const Bytes updated = updated_rows(geometry, rows, overlay);
+    const QueryKind kind = any_kind(random);
+    const std::uint64_t records = geometry.records(kind);
+    const auto keys = keys_for(geometry, kind, random.word() % records, 0, random);
+    Bytes bits = random_bytes(random, selection_bytes(records));  // past the last record too
+    std::vector<dpf::Block> leaves(dpf::leaves_for(records));
+    std::memcpy(leaves.data(), bits.data(), bits.size());
+
+    const std::array<Query, 2> queries = {
+        Query{.kind = kind, .overlay = &overlay, .selection = bits},
+        Query{.kind = kind, .key = keys.data(), .overlay = &overlay}};
+    Bytes expected = expected_answer(geometry, updated, kind, std::span(std::as_const(leaves)));
+    const Bytes of_key = expected_answer(geometry, updated, kind, keys[0]);
+    expected.insert(expected.end(), of_key.begin(), of_key.end());
+    Bytes answers = random_bytes(random, expected.size());
+    RC_ASSERT((*image)->answer({queries}, answers).has_value());
     RC_ASSERT(answers == expected);
   }));
 }

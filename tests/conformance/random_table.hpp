@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/backend.hpp"
@@ -100,12 +101,10 @@ inline Bytes updated_rows(const Geometry& geometry, Bytes rows, const Overlay& o
   return rows;
 }
 
-// Record by record, byte by byte: the XOR of what the key selects of the updated rows.
+// Record by record, byte by byte: the XOR of what the bits select of the updated rows.
 inline Bytes expected_answer(const Geometry& geometry, const Bytes& rows, QueryKind kind,
-                             const dpf::Key& key) {
+                             std::span<const dpf::Block> leaves) {
   const std::uint64_t record_bytes = geometry.answer_bytes(kind);
-  std::vector<dpf::Block> leaves(dpf::leaves_for(geometry.records(kind)));
-  dpf::expand(*dpf::expansion_kernels().back(), key, 0, leaves);
   Bytes answer(record_bytes);
   for (std::uint64_t record = 0; record < geometry.records(kind); ++record) {
     const dpf::Block leaf = leaves[record / 128];
@@ -114,6 +113,14 @@ inline Bytes expected_answer(const Geometry& geometry, const Bytes& rows, QueryK
     for (std::uint64_t b = 0; b < record_bytes; ++b) answer[b] ^= rows[record * record_bytes + b];
   }
   return answer;
+}
+
+// The same with the bits that the key expands to.
+inline Bytes expected_answer(const Geometry& geometry, const Bytes& rows, QueryKind kind,
+                             const dpf::Key& key) {
+  std::vector<dpf::Block> leaves(dpf::leaves_for(geometry.records(kind)));
+  dpf::expand(*dpf::expansion_kernels().back(), key, 0, leaves);
+  return expected_answer(geometry, rows, kind, std::span(std::as_const(leaves)));
 }
 
 inline Result<Bytes> answer_of(const Image& image, QueryKind kind, const dpf::Key& key,

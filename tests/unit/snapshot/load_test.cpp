@@ -101,7 +101,7 @@ TEST_F(LoadTest, TheImageHoldsTheRowsOfTheFile) {
   EXPECT_EQ(loaded->metadata, snapshot_->manifest().metadata);
   EXPECT_EQ(loaded->content_id, snapshot_->manifest().content_id);
   std::string rows(snapshot_->rows().size(), '?');
-  ASSERT_TRUE(loaded->image->read_rows(0, std::as_writable_bytes(std::span(rows))));
+  ASSERT_TRUE(loaded->images.front()->read_rows(0, std::as_writable_bytes(std::span(rows))));
   EXPECT_TRUE(rows == snapshot_->rows());
 }
 
@@ -223,7 +223,7 @@ TEST(LoadSnapshot, RowsOfEverySizeCrossChunksUnharmed) {
     const auto loaded = load_snapshot(build.output.manifest(), backend, {});
     ASSERT_TRUE(loaded) << loaded.error().message;
     std::string read(rows.size(), '?');
-    ASSERT_TRUE(loaded->image->read_rows(0, std::as_writable_bytes(std::span(read))));
+    ASSERT_TRUE(loaded->images.front()->read_rows(0, std::as_writable_bytes(std::span(read))));
     EXPECT_TRUE(read == rows) << row_bytes;
     const auto verified = verify_snapshot(build.output.manifest(), {});
     ASSERT_TRUE(verified);
