@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/backend.hpp"
 #include "core/epoch.hpp"
@@ -66,7 +67,8 @@ class ImagesStaging {
 
 using StageImages = std::function<Result<std::unique_ptr<ImagesStaging>>(const Geometry&)>;
 
-// Images in one place. The backend must outlive what it returns.
-[[nodiscard]] StageImages stage_in(Backend& backend);
+// Images in all of these places at once, the preferred first, as StagingSet does it: a device that
+// has no room gets its image later. The backends must outlive what it returns.
+[[nodiscard]] StageImages stage_in(std::vector<Backend*> backends);
 
 }  // namespace gyre::server

@@ -222,7 +222,7 @@ class RotationTest : public testing::Test {
   }
 
   RotationEnvironment environment() {
-    const StageImages stage = stage_in(*backend_);
+    const StageImages stage = stage_in({backend_.get()});
     return RotationEnvironment{
         epochs_,
         writer_,

@@ -492,8 +492,8 @@ TEST_P(StoppedRotationTest, NotAfterTheCommitHasBegun) {
   EXPECT_EQ(current(), next_.id());
 }
 
-INSTANTIATE_TEST_SUITE_P(, StoppedRotationTest, testing::Bool(), [](const auto& info) {
-  return info.param ? std::string("Cancelled") : std::string("ShutDown");
+INSTANTIATE_TEST_SUITE_P(, StoppedRotationTest, testing::Bool(), [](const auto& tested) {
+  return tested.param ? std::string("Cancelled") : std::string("ShutDown");
 });
 
 TEST_F(RotationServiceTest, CancellingWhatHasEndedChangesNothing) {
