@@ -20,7 +20,12 @@ namespace gyre {
   X(staging_seal, "staging.seal", "a staging area becomes an image; it gives its memory back") \
   X(epoch_alloc, "epoch.alloc", "memory for the next epoch; the current one stays")            \
   X(query_lease, "query.lease", "a query takes its epoch; that request alone fails")           \
-  X(query_scan, "query.scan", "a pass scans an image; the requests in that pass alone fail")
+  X(query_scan, "query.scan", "a pass scans an image; the requests in that pass alone fail")   \
+  X(source_open, "source.open",                                                                \
+    "a source of snapshots is opened; no file or connection is left open")                     \
+  X(source_connect, "source.connect",                                                          \
+    "a connection to an origin is made; no connection is left open")                           \
+  X(source_read, "source.read", "bytes of a source are read; the source alone is of no more use")
 
 enum class FaultPoint : std::uint8_t {
 #define GYRE_ENUMERATE(identifier, name, stands_for) identifier,

@@ -14,8 +14,9 @@
 
 namespace gyre::source {
 
-// The bytes of one file or HTTP response, in order. Takes up to 100 KiB of memory, whatever the
-// origin does. One thread at a time; destroying it closes the connection or file.
+// The bytes of one file or HTTP response, in order. Keeps a buffer of 64 KiB and what a TLS session
+// needs, whatever the origin does. One thread at a time; destroying it closes the connection or
+// file.
 class Source {
  public:
   Source() = default;
