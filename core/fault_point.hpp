@@ -31,7 +31,12 @@ namespace gyre {
   X(source_digest, "source.digest",                                                             \
     "a chunk of a new snapshot is compared with its digest; the epoch stays")                   \
   X(validate, "validate", "a sealed snapshot is checked against its metadata; the epoch stays") \
-  X(retire, "retire", "epochs are let go after a rotation; the new epoch is published anyway")
+  X(retire, "retire", "epochs are let go after a rotation; the new epoch is published anyway")  \
+  X(source_open, "source.open",                                                                 \
+    "a source of snapshots is opened; no file or connection is left open")                      \
+  X(source_connect, "source.connect",                                                           \
+    "a connection to an origin is made; no connection is left open")                            \
+  X(source_read, "source.read", "bytes of a source are read; the source alone is of no more use")
 
 enum class FaultPoint : std::uint8_t {
 #define GYRE_ENUMERATE(identifier, name, stands_for) identifier,
