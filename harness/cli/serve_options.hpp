@@ -10,12 +10,14 @@
 #include "core/backend.hpp"
 #include "core/error.hpp"
 #include "harness/cli/options.hpp"
+#include "harness/cli/rotation_options.hpp"
 #include "harness/server/server.hpp"
 
 namespace gyre::cli {
 
 struct ServeSettings {
   server::ServerConfiguration server;
+  RotationSettings rotations;
   std::string manifest;
   std::string ready_file;                      // empty: none
   std::string log_level;                       // of spdlog
