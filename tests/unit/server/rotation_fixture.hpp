@@ -199,14 +199,14 @@ struct Observed {
 class RotationTest : public testing::Test {
  protected:
   explicit RotationTest(std::uint64_t memory_limit_bytes = 0,
-                        RotationLimits limits = quick_limits())
+                        RotationLimits limits = quick_limits(), WriterLimits writer_limits = {})
       : backend_(CpuBackend::create({.kernel = "portable",
                                      .executor = "pool",
                                      .threads = 1,
                                      .memory_limit_bytes = memory_limit_bytes})
                      .value()),
         epochs_("0123456789abcdef", RetentionPolicy{}, retirer_),
-        writer_(epochs_, crypto::sha256, WriterLimits{}),
+        writer_(epochs_, crypto::sha256, writer_limits),
         service_(environment(), limits, epochs_.boot()) {}
   ~RotationTest() override {
     for (Gate* gate : {&origin_.at_open, &origin_.at_second_read, &at_seal_, &at_commit_}) {
