@@ -6,8 +6,6 @@
 #include <exception>
 #include <utility>
 
-#include "harness/server/epoch_entry.hpp"
-
 namespace gyre::server {
 
 using protocol::RotationDocument;
@@ -75,9 +73,9 @@ void RotationService::run(const protocol::SnapshotRequest& request, Rotation& ro
       auto wanted = rotation.check_not_cancelled();
       rotation.finish_failed(wanted ? std::move(outcome.error()) : std::move(wanted.error()));
     } else if (outcome->unchanged) {
-      rotation.finish_unchanged(describe(outcome->lease));
+      rotation.finish_unchanged(std::move(outcome->epoch));
     } else {
-      rotation.finish_published(describe(outcome->lease), outcome->replayed, outcome->discarded);
+      rotation.finish_published(std::move(outcome->epoch), outcome->replayed, outcome->discarded);
     }
   };
   try {

@@ -13,6 +13,7 @@
 #include "core/dpf/key.hpp"
 #include "core/fault_point.hpp"
 #include "harness/crypto/sha256.hpp"
+#include "harness/server/epoch_entry.hpp"
 #include "harness/snapshot/ingest.hpp"
 #include "harness/snapshot/manifest.hpp"
 
@@ -122,7 +123,7 @@ class Transaction {
         *lock, EpochWriter::Base{content_id_, snapshot_.metadata, std::move(*images)},
         request_.discard_updates, [this] { return commit(); });
     if (!installed) return forward_error(installed);
-    RotationOutcome outcome{std::move(installed->lease), false, installed->replayed,
+    RotationOutcome outcome{describe(installed->lease), false, installed->replayed,
                             installed->discarded};
     rotation_.enter(RotationPhase::retire);
     // The epoch is published; whatever is wrong here, a later round lets go of the old ones.
@@ -148,7 +149,7 @@ class Transaction {
   [[nodiscard]] std::optional<RotationOutcome> as_before(const Bytes32& content_id) const {
     auto current = environment_.epochs.lease(CurrentEpoch{});
     if (!current || current->epoch().content_id != content_id) return std::nullopt;
-    return RotationOutcome{std::move(*current), true, 0, 0};
+    return RotationOutcome{describe(*current), true, 0, 0};
   }
 
   // Whatever fails, the staging area gives everything back.

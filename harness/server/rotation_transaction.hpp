@@ -1,13 +1,14 @@
 // The transaction that replaces the base: everything happens, or nothing does.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 
 #include "core/epoch_table.hpp"
 #include "core/epoch_writer.hpp"
 #include "core/error.hpp"
+#include "harness/protocol/epoch_document.hpp"
 #include "harness/protocol/snapshot_request.hpp"
 #include "harness/server/rotation.hpp"
 #include "harness/server/snapshot_origin.hpp"
@@ -35,8 +36,8 @@ struct RotationEnvironment {
 };
 
 struct RotationOutcome {
-  Lease lease;             // the new epoch, or the current one if the snapshot was its base
-  bool unchanged = false;  // then nothing was done
+  protocol::EpochEntry epoch;  // the new one, or the current one if the snapshot was its base
+  bool unchanged = false;      // then nothing was done
   std::uint64_t replayed = 0;
   std::uint64_t discarded = 0;
 };
