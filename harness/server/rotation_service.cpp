@@ -9,7 +9,6 @@
 namespace gyre::server {
 
 using protocol::RotationDocument;
-using protocol::RotationState;
 
 namespace {
 
