@@ -20,9 +20,11 @@ struct Storage {
   std::vector<std::shared_ptr<HugeBuffer>> chunks;
   std::shared_ptr<HugeBuffer> tail;  // never null; empty where every page is in a group
 
-  // Zeroed rows. Errors: out_of_memory.
+  // Zeroed rows. REQUIRES: bytes_for(layout) are left of what was reserved. Errors: out_of_memory.
   [[nodiscard]] static Result<Storage> allocate(const InterleavedLayout& layout,
-                                                MemoryAccount& account);
+                                                MemoryReservation& reservation);
+  // What a table takes from its account.
+  [[nodiscard]] static std::uint64_t bytes_for(const InterleavedLayout& layout) noexcept;
   [[nodiscard]] std::uint64_t mapped_bytes() const noexcept;
 };
 

@@ -20,9 +20,14 @@ Result<std::unique_ptr<Staging>> CpuStaging::create(std::shared_ptr<Core> core,
                                                     const Geometry& geometry) {
   GYRE_FAULT_POINT(host_alloc);
   const InterleavedLayout layout(geometry);
-  auto storage = Storage::allocate(layout, core->memory());
+  const std::uint64_t group_bytes = layout.groups() > 0 ? layout.group_bytes() : 0;
+  // All of it in one step: a table that does not fit is refused before anything of it is mapped.
+  auto reservation = MemoryReservation::make(
+      Storage::bytes_for(layout) + HugeBuffer::mapped_bytes_for(group_bytes), core->memory());
+  if (!reservation) return forward_error(reservation);
+  auto storage = Storage::allocate(layout, *reservation);
   if (!storage) return forward_error(storage);
-  auto group = HugeBuffer::allocate(layout.groups() > 0 ? layout.group_bytes() : 0, core->memory());
+  auto group = HugeBuffer::allocate(group_bytes, *reservation);
   if (!group) return forward_error(group);
   try {
     return std::make_unique<CpuStaging>(std::move(core), geometry, std::move(*storage),

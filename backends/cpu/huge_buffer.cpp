@@ -82,23 +82,42 @@ void HugeBuffer::free() noexcept {
   account_->release(mapped_bytes_);
 }
 
-Result<HugeBuffer> HugeBuffer::allocate(std::uint64_t bytes, MemoryAccount& account) {
+Result<MemoryReservation> MemoryReservation::make(std::uint64_t bytes, MemoryAccount& account) {
+  if (!account.reserve(bytes)) return tl::unexpected(out_of_memory());
+  return MemoryReservation(bytes, account);
+}
+
+MemoryReservation::MemoryReservation(MemoryReservation&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, 0)), account_(other.account_) {}
+
+MemoryReservation::~MemoryReservation() {
+  if (bytes_ != 0) account_.release(bytes_);
+}
+
+std::uint64_t HugeBuffer::mapped_bytes_for(std::uint64_t bytes) noexcept {
+  return round_up(bytes, small_page_bytes);
+}
+
+Result<HugeBuffer> HugeBuffer::allocate(std::uint64_t bytes, MemoryReservation& reservation) {
   if (bytes == 0) return HugeBuffer{};
-  // Far above any machine, and low enough that rounding and alignment cannot overflow.
-  if (bytes > std::numeric_limits<std::uint64_t>::max() / 4) return tl::unexpected(out_of_memory());
-  const std::uint64_t mapped_bytes = round_up(bytes, small_page_bytes);
-  if (!account.reserve(mapped_bytes)) return tl::unexpected(out_of_memory());
+  const std::uint64_t mapped_bytes = mapped_bytes_for(bytes);
   std::uint8_t* const data = map_aligned(mapped_bytes);
-  if (data == nullptr) {
-    account.release(mapped_bytes);
-    return tl::unexpected(out_of_memory());
-  }
+  if (data == nullptr) return tl::unexpected(out_of_memory());
+  reservation.bytes_ -= mapped_bytes;  // the buffer gives them back
   HugeBuffer buffer;
   buffer.data_ = data;
   buffer.bytes_ = bytes;
   buffer.mapped_bytes_ = mapped_bytes;
-  buffer.account_ = &account;
+  buffer.account_ = &reservation.account_;
   return buffer;
+}
+
+Result<HugeBuffer> HugeBuffer::allocate(std::uint64_t bytes, MemoryAccount& account) {
+  // Far above any machine, and low enough that rounding and alignment cannot overflow.
+  if (bytes > std::numeric_limits<std::uint64_t>::max() / 4) return tl::unexpected(out_of_memory());
+  auto reservation = MemoryReservation::make(mapped_bytes_for(bytes), account);
+  if (!reservation) return forward_error(reservation);
+  return allocate(bytes, *reservation);
 }
 
 }  // namespace gyre::cpu

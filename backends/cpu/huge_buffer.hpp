@@ -28,6 +28,27 @@ class MemoryAccount {
   std::atomic<std::uint64_t> used_bytes_{0};
 };
 
+// A right to bytes of an account, so that what is allocated piece by piece is refused as a whole,
+// before the first piece. What was not taken goes back in the end. One thread at a time.
+class MemoryReservation {
+ public:
+  // Errors: out_of_memory.
+  [[nodiscard]] static Result<MemoryReservation> make(std::uint64_t bytes, MemoryAccount& account);
+  MemoryReservation(MemoryReservation&& other) noexcept;
+  MemoryReservation& operator=(MemoryReservation&&) = delete;
+  MemoryReservation(const MemoryReservation&) = delete;
+  MemoryReservation& operator=(const MemoryReservation&) = delete;
+  ~MemoryReservation();
+
+ private:
+  friend class HugeBuffer;
+  MemoryReservation(std::uint64_t bytes, MemoryAccount& account) noexcept
+      : bytes_(bytes), account_(account) {}
+
+  std::uint64_t bytes_;
+  MemoryAccount& account_;
+};
+
 // Zeroed memory of its own mapping, aligned to 4 KiB; from 2 MiB on aligned to and advised for huge
 // pages, since a scan of gigabytes through 4 KiB pages spends its time in address translation.
 // Physical pages come with the first touch, so the threads that fill it place it. Move-only.
@@ -45,6 +66,11 @@ class HugeBuffer {
   // Errors: out_of_memory (the account's limit, or the operating system refuses). No bytes: an
   // empty buffer.
   [[nodiscard]] static Result<HugeBuffer> allocate(std::uint64_t bytes, MemoryAccount& account);
+  // The same from what was reserved. REQUIRES: mapped_bytes_for(bytes) are left of it.
+  [[nodiscard]] static Result<HugeBuffer> allocate(std::uint64_t bytes,
+                                                   MemoryReservation& reservation);
+  // What a buffer of so many bytes takes from its account. REQUIRES: a size that a table can have.
+  [[nodiscard]] static std::uint64_t mapped_bytes_for(std::uint64_t bytes) noexcept;
 
   [[nodiscard]] std::uint8_t* data() noexcept { return data_; }
   [[nodiscard]] const std::uint8_t* data() const noexcept { return data_; }

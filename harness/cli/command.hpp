@@ -24,6 +24,7 @@ int report_failure(std::string_view command, std::string_view sentence);
 int run_faults(const std::vector<std::string>& arguments);
 int run_fetch(const std::vector<std::string>& arguments);
 int run_lookup(const std::vector<std::string>& arguments);
+int run_rotate(const std::vector<std::string>& arguments);
 int run_scenario(const std::vector<std::string>& arguments);
 int run_serve(const std::vector<std::string>& arguments);
 int run_snapshot(const std::vector<std::string>& arguments);

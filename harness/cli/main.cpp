@@ -21,6 +21,7 @@ constexpr Command commands[] = {
     Command{"lookup", "look up records by key, privately", run_lookup},
     Command{"fetch", "fetch rows or pages by number, privately", run_fetch},
     Command{"update", "change, add and delete keys of the table that two servers hold", run_update},
+    Command{"rotate", "give one or both servers another snapshot while they serve", run_rotate},
     Command{"run", "run scenarios and record their results", run_scenario},
     Command{"faults", "list the places where a fault can be put", run_faults},
 };

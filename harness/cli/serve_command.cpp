@@ -17,8 +17,10 @@
 #include "harness/cli/options.hpp"
 #include "harness/cli/serve_options.hpp"
 #include "harness/cli/termination.hpp"
+#include "harness/server/administration.hpp"
 #include "harness/server/promoter.hpp"
 #include "harness/server/server.hpp"
+#include "harness/server/source_origin.hpp"
 #include "harness/snapshot/load.hpp"
 
 namespace gyre::cli {
@@ -27,6 +29,9 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::string_view command = "serve";
+
+// For the right to replace images; a rotation would make the promoted ones old anyway.
+constexpr std::chrono::seconds longest_promotion_wait{5};
 
 // Between looks whether a device has room for an epoch now.
 constexpr std::chrono::milliseconds promotion_pause{1000};
@@ -54,7 +59,7 @@ Result<void> write_ready_file(const std::filesystem::path& path, const std::stri
 
 // Loads the snapshot and makes it current.
 Result<void> publish_snapshot(const ServeSettings& settings, const Backends& backends,
-                              EpochTable& epochs, const std::stop_token& stop) {
+                              EpochWriter& writer, const std::stop_token& stop) {
   const auto start = std::chrono::steady_clock::now();
   auto loaded =
       snapshot::load_snapshot(settings.manifest, backends.all(),
@@ -73,11 +78,23 @@ Result<void> publish_snapshot(const ServeSettings& settings, const Backends& bac
     spdlog::warn("event=no_room epoch={} detail=\"a device has no room for this epoch yet\"",
                  id.text());
   }
-  auto prepared = epochs.prepare(
-      Epoch{id, loaded->content_id, loaded->metadata, std::move(loaded->images), Overlay()});
-  if (!prepared) return forward_error(prepared);
-  epochs.publish(std::move(*prepared));
+  auto lock = writer.lock_rotation(std::chrono::milliseconds(0), stop);
+  if (!lock) return forward_error(lock);
+  auto installed = writer.install(
+      *lock, EpochWriter::Base{loaded->content_id, loaded->metadata, std::move(loaded->images)},
+      /*discard_updates=*/false);
+  if (!installed) return forward_error(installed);
   return {};
+}
+
+// Promotion, which leaves images alone while a rotation or compaction replaces them.
+server::Promoter::Replace replace_with(EpochWriter& writer, std::stop_token stop) {
+  return [&writer, stop = std::move(stop)](const Image& instead_of, Images images) -> Result<bool> {
+    auto lock = writer.lock_rotation(longest_promotion_wait, stop);
+    if (!lock && lock.error().code == ErrorCode::rotation_in_progress) return false;
+    if (!lock) return forward_error(lock);
+    return writer.replace_images(*lock, instead_of, std::move(images));
+  };
 }
 
 // Until it is asked to stop.
@@ -90,11 +107,16 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   spdlog::info("event=listening url={} party={} backend={}", url, settings.server.party,
                backends.preferred_first.front()->name());
 
-  auto published = publish_snapshot(settings, backends, server.epochs(), termination.token());
+  server::Administration administration(
+      server.epochs(), server.retirer(), backends.all(),
+      std::make_unique<server::SourceOrigin>(settings.rotations.sources),
+      settings.rotations.limits);
+  auto published =
+      publish_snapshot(settings, backends, administration.writer(), termination.token());
   if (!published && published.error().code == ErrorCode::cancelled) return {};
   if (!published) return published;
   server::Promoter promoter(server.epochs(), backends.devices(),
-                            server::replace_in(server.epochs()));
+                            replace_with(administration.writer(), termination.token()));
   if (!backends.devices().empty()) promoter.start(promotion_pause);
   if (!settings.ready_file.empty()) {
     if (auto written = write_ready_file(settings.ready_file, url); !written) return written;
@@ -105,6 +127,7 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   spdlog::info("event=draining delay_ms={} timeout_ms={}", settings.drain_delay.count(),
                settings.drain_timeout.count());
   server.listener().announce_drain();
+  administration.stop();
   std::this_thread::sleep_for(settings.drain_delay);
   const bool finished =
       server.listener().drain(std::chrono::steady_clock::now() + settings.drain_timeout);

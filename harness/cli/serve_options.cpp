@@ -1,61 +1,18 @@
 #include "harness/cli/serve_options.hpp"
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
-#include <optional>
 
 #include "backends/cpu/cpu_backend.hpp"
 #include "backends/device/device_backend.hpp"
 #include "backends/device/simulated_device.hpp"
 #include "backends/reference/reference_backend.hpp"
+#include "harness/cli/option_reader.hpp"
+#include "harness/cli/rotation_options.hpp"
 
 namespace gyre::cli {
 namespace {
 
 namespace po = boost::program_options;
-
-constexpr double longest_seconds = 86'400;
-
-tl::unexpected<Error> unusable(const std::string& option, const std::string& must_be) {
-  return fail(ErrorCode::bad_configuration, "--" + option + " must be " + must_be);
-}
-
-// Reads options into variables until one does not fit; then error() says which.
-class Reader {
- public:
-  explicit Reader(const po::variables_map& values) : values_(values) {}
-
-  // A whole number. (Boost would turn -1 into a large unsigned one.)
-  template <typename T>
-  void number(const char* option, T& into, std::int64_t smallest = 1) {
-    const auto given = values_[option].as<std::int64_t>();
-    const auto largest = std::numeric_limits<T>::max();
-    if (given < smallest ||
-        static_cast<std::uint64_t>(given) > static_cast<std::uint64_t>(largest)) {
-      if (!error_) error_ = unusable(option, "a number from " + std::to_string(smallest)).value();
-      return;
-    }
-    into = static_cast<T>(given);
-  }
-  void seconds(const char* option, std::chrono::milliseconds& into, bool may_be_zero = false) {
-    const double given = values_[option].as<double>();
-    if (!(given > 0 || (may_be_zero && given == 0)) || given > longest_seconds) {
-      if (!error_) error_ = unusable(option, "a number of seconds up to 86400").value();
-      return;
-    }
-    into = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(given * 1000)));
-  }
-  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-
- private:
-  const po::variables_map& values_;
-  std::optional<Error> error_;
-};
-
-std::string text_of(const po::variables_map& values, const char* option) {
-  return values.count(option) == 0 ? std::string() : values[option].as<std::string>();
-}
 
 double in_seconds(std::chrono::milliseconds time) {
   return static_cast<double>(time.count()) / 1000;
@@ -76,6 +33,7 @@ void add_serve_options(Options& options) {
   };
   const server::HttpLimits& http = standard.http;
   const server::QueryLimits& queries = standard.queries;
+  add_rotation_options(options);
   options.add()("snapshot", text("MANIFEST")->required(), "manifest of the snapshot to serve")(
       "party", po::value<std::int64_t>()->required()->value_name("0|1"),
       "which of the two servers this is; keys of the other are refused")(
@@ -148,7 +106,7 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   server.tls_key_file = text_of(values, "tls-key");
   server.allow_plain = values["allow-plain"].as<bool>();
 
-  Reader reader(values);
+  OptionReader reader(values);
   std::int64_t retain_seconds = 0;
   reader.number("party", server.party, 0);
   reader.number("max-keys", server.queries.max_keys);
@@ -171,6 +129,9 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   reader.seconds("drain-timeout", settings.drain_timeout, /*may_be_zero=*/true);
   if (reader.error()) return tl::unexpected<Error>(*reader.error());
   server.retention.retain_for = std::chrono::seconds(retain_seconds);
+  auto rotations = read_rotation_settings(values);
+  if (!rotations) return forward_error(rotations);
+  settings.rotations = std::move(*rotations);
   if (auto checked = server.check(); !checked) return forward_error(checked);
   return settings;
 }
@@ -200,7 +161,7 @@ Result<Backends> make_backends(const po::variables_map& values) {
   options.expansion_kernel = text_of(values, "expansion-kernel");
   options.executor = text_of(values, "executor");
   device::SimulatedDeviceOptions device;
-  Reader reader(values);
+  OptionReader reader(values);
   reader.number("threads", options.threads, 0);
   reader.number("memory-limit-bytes", options.memory_limit_bytes, 0);
   reader.number("device-memory-bytes", device.capacity_bytes);

@@ -11,12 +11,14 @@
 #include "core/error.hpp"
 #include "core/staging_set.hpp"
 #include "harness/cli/options.hpp"
+#include "harness/cli/rotation_options.hpp"
 #include "harness/server/server.hpp"
 
 namespace gyre::cli {
 
 struct ServeSettings {
   server::ServerConfiguration server;
+  RotationSettings rotations;
   std::string manifest;
   HostImages host_images = HostImages::unchecked;
   std::string ready_file;                      // empty: none

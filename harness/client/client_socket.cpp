@@ -18,20 +18,24 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-Wait wait_for(int socket, short events, Clock::time_point until) noexcept {
+Wait wait_for(int socket, short events, Clock::time_point until,
+              const std::stop_token& stop) noexcept {
+  // poll(2) knows nothing of stop tokens: it is left now and then to look.
+  const std::int64_t longest = stop.stop_possible() ? max_stop_delay.count() : INT_MAX;
   while (true) {
+    if (stop.stop_requested()) return Wait::cancelled;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
     pollfd poll_entry{socket, events, 0};
     const int ready =
-        ::poll(&poll_entry, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX)));
+        ::poll(&poll_entry, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, longest)));
     if (ready > 0) return Wait::ready;
-    if (ready == 0) return Wait::timed_out;
-    if (errno != EINTR) return Wait::failed;
+    if (ready == 0 && left <= longest) return Wait::timed_out;
+    if (ready < 0 && errno != EINTR) return Wait::failed;
   }
 }
 
-int connect_to(const std::string& ip, std::uint16_t port, Clock::time_point until,
-               Wait& outcome) noexcept {
+int connect_to(const std::string& ip, std::uint16_t port, Clock::time_point until, Wait& outcome,
+               const std::stop_token& stop) noexcept {
   outcome = Wait::failed;
   sockaddr_in6 ipv6{};
   sockaddr_in ipv4{};
@@ -55,7 +59,8 @@ int connect_to(const std::string& ip, std::uint16_t port, Clock::time_point unti
   const socklen_t address_bytes = is_ipv6 ? sizeof ipv6 : sizeof ipv4;
   outcome = Wait::ready;
   if (::connect(fd, address, address_bytes) != 0) {
-    outcome = errno == EINPROGRESS || errno == EINTR ? wait_for(fd, POLLOUT, until) : Wait::failed;
+    outcome =
+        errno == EINPROGRESS || errno == EINTR ? wait_for(fd, POLLOUT, until, stop) : Wait::failed;
   }
   int socket_error = 0;
   socklen_t error_bytes = sizeof socket_error;

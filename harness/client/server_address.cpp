@@ -218,7 +218,8 @@ bool ResolvedServer::is_loopback() const noexcept {
                                      [](const std::string& ip) { return is_loopback_ip(ip); });
 }
 
-Result<ResolvedServer> resolve(const ServerAddress& address, std::chrono::milliseconds timeout) {
+Result<ResolvedServer> resolve(const ServerAddress& address, std::chrono::milliseconds timeout,
+                               const std::stop_token& stop) {
   if (address.is_ip_address()) return ResolvedServer{address, {address.host}};
   // getaddrinfo has no time-out of its own. The thread owns all it touches, so it may outlive this
   // call.
@@ -227,7 +228,13 @@ Result<ResolvedServer> resolve(const ServerAddress& address, std::chrono::millis
     std::packaged_task<Resolved()> task([host = address.host] { return resolve_now(host); });
     pending = task.get_future();
     std::thread(std::move(task)).detach();
-    if (pending.wait_for(timeout) != std::future_status::ready) {
+    const auto until = std::chrono::steady_clock::now() + timeout;
+    constexpr std::chrono::milliseconds slice(50);  // to look whether a stop was requested
+    while (pending.wait_until(std::min(until, std::chrono::steady_clock::now() + slice)) !=
+           std::future_status::ready) {
+      if (stop.stop_requested())
+        return fail(ErrorCode::cancelled, "resolving a server's name was cancelled");
+      if (std::chrono::steady_clock::now() < until) continue;
       return fail(ErrorCode::timed_out, "the name of server " + address.text() +
                                             " was not resolved within " +
                                             std::to_string(timeout.count()) + " ms");

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,9 +52,11 @@ struct ResolvedServer {
   [[nodiscard]] bool is_loopback() const noexcept;
 };
 
-// Asks the system's resolver, for at most `timeout`. Errors: unreachable, timed_out, out_of_memory.
+// Asks the system's resolver, for at most `timeout` or until a stop is requested. Errors:
+// unreachable, timed_out, cancelled, out_of_memory, internal.
 [[nodiscard]] Result<ResolvedServer> resolve(const ServerAddress& address,
-                                             std::chrono::milliseconds timeout);
+                                             std::chrono::milliseconds timeout,
+                                             const std::stop_token& stop = {});
 
 // Off loopback only https will do: whoever reads both connections learns what is asked for. Errors:
 // insecure_transport.

@@ -71,7 +71,7 @@ Result<void> use_client_certificate(SSL_CTX* context, const std::string& certifi
 }
 
 SSL* shake_hands(SSL_CTX* context, int socket, const ServerAddress& address,
-                 Clock::time_point until, HttpTrouble& trouble) {
+                 Clock::time_point until, HttpTrouble& trouble, const std::stop_token& stop) {
   SSL* const ssl = ::SSL_new(context);
   BIO* const bio = new_quiet_socket_bio(socket);
   if (ssl == nullptr || bio == nullptr) {
@@ -94,7 +94,7 @@ SSL* shake_hands(SSL_CTX* context, int socket, const ServerAddress& address,
       // A server that drips its handshake is always ready: the clock decides.
       const Wait wait = Clock::now() >= until
                             ? Wait::timed_out
-                            : wait_for(socket, wants_read ? POLLIN : POLLOUT, until);
+                            : wait_for(socket, wants_read ? POLLIN : POLLOUT, until, stop);
       if (wait == Wait::ready) continue;
       trouble = wait == Wait::timed_out ? HttpTrouble::connect_timed_out : HttpTrouble::cut_off;
     } else if (const long verified = ::SSL_get_verify_result(ssl); verified != X509_V_OK) {

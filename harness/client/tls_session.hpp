@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "core/error.hpp"
@@ -31,9 +32,11 @@ using SslContext = std::unique_ptr<SSL_CTX, SslContextFree>;
                                                   const std::string& key_file);
 
 // A verified session on the connected non-blocking socket, for end_tls() to free; or nothing, and
-// `trouble` says why. Throws std::bad_alloc.
+// `trouble` says why. A requested stop ends it as if the server had hung up. Throws
+// std::bad_alloc.
 [[nodiscard]] SSL* shake_hands(SSL_CTX* context, int socket, const ServerAddress& address,
-                               std::chrono::steady_clock::time_point until, HttpTrouble& trouble);
+                               std::chrono::steady_clock::time_point until, HttpTrouble& trouble,
+                               const std::stop_token& stop = {});
 
 // Frees the session, if there is one; `gracefully`: tells the peer first.
 void end_tls(SSL* ssl, bool gracefully) noexcept;

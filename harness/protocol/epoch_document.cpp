@@ -24,7 +24,47 @@ json identity(const EpochEntry& entry) {
   return object;
 }
 
-json entry_to_json(const EpochEntry& entry) {
+bool is_word(std::string_view text, std::size_t max_bytes) {
+  return !text.empty() && text.size() <= max_bytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+Result<EpochDocument> document_from_text(std::string_view body) {
+  auto parsed = parse_json(body, max_epoch_document_bytes);
+  if (!parsed) return forward_error(parsed);
+  const json& object = *parsed;
+  auto members = require_members(object, {"party", "boot", "current", "retained"});
+  if (!members) return forward_error(members);
+
+  EpochDocument document;
+  auto party = unsigned_member(object, "party", 1);
+  if (!party) return forward_error(party);
+  document.party = static_cast<std::uint8_t>(*party);
+  auto boot = string_member(object, "boot", max_boot_bytes);
+  if (!boot) return forward_error(boot);
+  if (!is_word(*boot, max_boot_bytes)) {
+    return fail(ErrorCode::malformed_request, "\"boot\" must be a short word");
+  }
+  document.boot = std::move(*boot);
+  auto current = epoch_entry_from_json(object["current"]);
+  if (!current) return forward_error(current);
+  document.current = std::move(*current);
+  const json& retained = object["retained"];
+  if (!retained.is_array() || retained.size() > max_retained_entries) {
+    return fail(ErrorCode::malformed_request,
+                "\"retained\" must be an array of at most 1024 epochs");
+  }
+  for (const json& element : retained) {
+    auto entry = epoch_entry_from_json(element);
+    if (!entry) return forward_error(entry);
+    document.retained.push_back(std::move(*entry));
+  }
+  return document;
+}
+
+}  // namespace
+
+json epoch_entry_to_json(const EpochEntry& entry) {
   json object = identity(entry);
   object["generation"] = entry.generation;
   object["published_at"] = entry.published_at;
@@ -32,12 +72,7 @@ json entry_to_json(const EpochEntry& entry) {
   return object;
 }
 
-bool is_word(std::string_view text, std::size_t max_bytes) {
-  return !text.empty() && text.size() <= max_bytes &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-Result<EpochEntry> entry_from_json(const json& object) {
+Result<EpochEntry> epoch_entry_from_json(const json& object) {
   auto members = require_members(
       object, {"id", "generation", "published_at", "base", "table", "as_of_seq", "seq", "geometry",
                "layout", "block_number", "state_root", "resident"});
@@ -85,47 +120,12 @@ Result<EpochEntry> entry_from_json(const json& object) {
   return entry;
 }
 
-Result<EpochDocument> document_from_text(std::string_view body) {
-  auto parsed = parse_json(body, max_epoch_document_bytes);
-  if (!parsed) return forward_error(parsed);
-  const json& object = *parsed;
-  auto members = require_members(object, {"party", "boot", "current", "retained"});
-  if (!members) return forward_error(members);
-
-  EpochDocument document;
-  auto party = unsigned_member(object, "party", 1);
-  if (!party) return forward_error(party);
-  document.party = static_cast<std::uint8_t>(*party);
-  auto boot = string_member(object, "boot", max_boot_bytes);
-  if (!boot) return forward_error(boot);
-  if (!is_word(*boot, max_boot_bytes)) {
-    return fail(ErrorCode::malformed_request, "\"boot\" must be a short word");
-  }
-  document.boot = std::move(*boot);
-  auto current = entry_from_json(object["current"]);
-  if (!current) return forward_error(current);
-  document.current = std::move(*current);
-  const json& retained = object["retained"];
-  if (!retained.is_array() || retained.size() > max_retained_entries) {
-    return fail(ErrorCode::malformed_request,
-                "\"retained\" must be an array of at most 1024 epochs");
-  }
-  for (const json& element : retained) {
-    auto entry = entry_from_json(element);
-    if (!entry) return forward_error(entry);
-    document.retained.push_back(std::move(*entry));
-  }
-  return document;
-}
-
-}  // namespace
-
 std::string encode_epoch_document(const EpochDocument& document) {
   json retained = json::array();
-  for (const EpochEntry& entry : document.retained) retained.push_back(entry_to_json(entry));
+  for (const EpochEntry& entry : document.retained) retained.push_back(epoch_entry_to_json(entry));
   return json{{"party", document.party},
               {"boot", document.boot},
-              {"current", entry_to_json(document.current)},
+              {"current", epoch_entry_to_json(document.current)},
               {"retained", std::move(retained)}}
       .dump();
 }

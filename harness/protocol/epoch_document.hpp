@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,11 @@ inline constexpr std::size_t max_retained_entries = 1024;
 // Strict: every member there and of its form, no other, and each entry in accord with itself (the
 // id's base and number are those of the entry). Errors: bad_answer; out_of_memory.
 [[nodiscard]] Result<EpochDocument> decode_epoch_document(std::string_view body);
+
+// One entry, which other documents hold too. Reading is strict, as above, but a failure is
+// malformed_request: what it means is for the document's reader to say.
+[[nodiscard]] nlohmann::json epoch_entry_to_json(const EpochEntry& entry);
+[[nodiscard]] Result<EpochEntry> epoch_entry_from_json(const nlohmann::json& object);
 
 // What must be identical, byte for byte, on two servers that name an epoch alike: the entry as
 // JSON, members sorted, no white space, without `generation`, `published_at` and `resident`.

@@ -27,6 +27,7 @@ int http_status(ErrorCode code) noexcept {
     case ErrorCode::updates_would_be_lost:
     case ErrorCode::sequence_gap:
     case ErrorCode::sequence_conflict:
+    case ErrorCode::cancelled:
       return 409;
     case ErrorCode::epoch_gone:
       return 410;
@@ -69,7 +70,6 @@ int http_status(ErrorCode code) noexcept {
     case ErrorCode::servers_disagree:
     case ErrorCode::bad_answer:
     case ErrorCode::server_refused:
-    case ErrorCode::cancelled:
       return 500;
   }
   return 500;

@@ -28,7 +28,8 @@ ProgressLine::~ProgressLine() {
   if (terminal_) std::fputc('\n', stderr);
 }
 
-void ProgressLine::update(std::uint64_t done, std::uint64_t total) {
+void ProgressLine::update(std::uint64_t done, std::uint64_t total, std::string note) {
+  note_ = std::move(note);
   last_done_ = done;
   last_total_ = total;
   const auto now = std::chrono::steady_clock::now();
@@ -47,6 +48,7 @@ void ProgressLine::draw(std::uint64_t done, std::uint64_t total) {
   } else {
     text += count_text(done);
   }
+  if (!note_.empty()) text += " " + note_;
   // Carriage return and "erase to the end of the line" redraw in place.
   std::fputs((terminal_ ? "\r" + text + "\033[K" : text + "\n").c_str(), stderr);
   std::fflush(stderr);

@@ -15,8 +15,9 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // `done` of `total` (0: unknown). Cheap enough to call often: draws at most some times a second.
-  void update(std::uint64_t done, std::uint64_t total);
+  // `done` of `total` (0: unknown), and something more to say. Cheap enough to call often: draws at
+  // most some times a second.
+  void update(std::uint64_t done, std::uint64_t total, std::string note = {});
 
  private:
   void draw(std::uint64_t done, std::uint64_t total);
@@ -26,6 +27,7 @@ class ProgressLine {
   bool drawn_ = false;
   std::uint64_t last_done_ = 0;
   std::uint64_t last_total_ = 0;
+  std::string note_;
   std::chrono::steady_clock::time_point next_;
 };
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "core/error.hpp"
+#include "harness/protocol/chunk_framing.hpp"
 
 namespace gyre::server {
 
@@ -24,30 +24,13 @@ class ChunkedDecoder {
   // is of no more use.
   [[nodiscard]] Result<std::size_t> decode(std::string_view input, std::string& body);
 
-  [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
+  [[nodiscard]] bool done() const noexcept { return framing_.done(); }
 
  private:
-  enum class State : std::uint8_t {
-    size,            // hex digits
-    extension,       // up to the line's CR
-    size_line_feed,  // the LF of the size line
-    data,
-    data_carriage_return,
-    data_line_feed,
-    trailer_start,  // of a trailer line, or the last line's CR
-    trailer,
-    trailer_line_feed,
-    last_line_feed,
-    done,
-  };
-  [[nodiscard]] Result<void> step(char c);
-
   std::size_t max_bytes_;
   std::size_t max_raw_bytes_;
   std::size_t raw_bytes_ = 0;
-  State state_ = State::size;
-  unsigned digits_ = 0;
-  std::uint64_t left_ = 0;  // of the chunk
+  protocol::ChunkFraming framing_;
 };
 
 }  // namespace gyre::server

@@ -2,54 +2,11 @@
 
 #include <algorithm>
 
+#include "core/ascii.hpp"
+#include "harness/protocol/head_text.hpp"
+
 namespace gyre::server {
 namespace {
-
-constexpr std::size_t max_content_length_digits = 15;
-
-char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), to_lower);
-  return result;
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-bool is_token_character(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_character);
-}
-
-// Visible characters, blanks, and bytes above ASCII.
-bool is_field_character(char c) {
-  return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
-}
-
-std::string_view trim(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-// Takes a line and its CRLF off the front; nothing if there is no CRLF.
-std::optional<std::string_view> take_line(std::string_view& text) {
-  const std::size_t end = text.find("\r\n");
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(end + 2);
-  return line;
-}
 
 tl::unexpected<Error> malformed(std::string message) {
   return fail(ErrorCode::malformed_request, std::move(message));
@@ -64,7 +21,7 @@ Result<void> read_request_line(std::string_view line, RequestHead& head, bool& i
   const std::string_view method = line.substr(0, first);
   const std::string_view target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
-  if (!is_token(method) || method.size() > RequestHead::max_method_bytes) {
+  if (!protocol::is_token(method) || method.size() > RequestHead::max_method_bytes) {
     return malformed("the request's method is not of the form that HTTP knows");
   }
   if (target.size() > RequestHead::max_target_bytes) {
@@ -91,13 +48,12 @@ Result<void> read_header_line(std::string_view line, RequestHead& head) {
                                                   std::to_string(RequestHead::max_header_lines) +
                                                   " header lines");
   }
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) ||
-      !std::all_of(line.begin(), line.end(), is_field_character)) {
+  auto header = protocol::read_header_line(line);
+  if (!header) {
     return malformed(
         "a header line must be a name, a colon and a value, without control characters");
   }
-  head.headers.emplace_back(lower(line.substr(0, colon)), trim(line.substr(colon + 1)));
+  head.headers.emplace_back(std::move(header->name), header->value);
   return {};
 }
 
@@ -112,14 +68,11 @@ Result<void> read_framing(RequestHead& head, bool is_1_0) {
       ++hosts;
     } else if (name == "content-length") {
       ++lengths;
-      if (value.empty() || value.size() > max_content_length_digits ||
-          !std::all_of(value.begin(), value.end(), is_digit)) {
-        return malformed("Content-Length must be one decimal number");
-      }
-      head.content_length = std::stoull(value);
+      head.content_length = protocol::read_content_length(value);
+      if (!head.content_length) return malformed("Content-Length must be one decimal number");
     } else if (name == "transfer-encoding") {
       ++codings;
-      if (lower(value) != "chunked" || is_1_0) {
+      if (ascii_lower_case(value) != "chunked" || is_1_0) {
         return malformed("Transfer-Encoding must be chunked, in HTTP/1.1");
       }
       head.chunked = true;
@@ -128,11 +81,13 @@ Result<void> read_framing(RequestHead& head, bool is_1_0) {
       for (bool more = true; more;) {
         const std::size_t comma = rest.find(',');
         more = comma != std::string_view::npos;
-        if (lower(trim(rest.substr(0, comma))) == "close") head.close = true;
+        if (ascii_lower_case(protocol::trim_blanks(rest.substr(0, comma))) == "close")
+          head.close = true;
         if (more) rest.remove_prefix(comma + 1);
       }
     } else if (name == "expect") {
-      if (lower(value) != "100-continue") return malformed("Expect must be 100-continue");
+      if (ascii_lower_case(value) != "100-continue")
+        return malformed("Expect must be 100-continue");
       head.expects_continue = !is_1_0;
     }
   }
@@ -155,11 +110,11 @@ const std::string* RequestHead::find(std::string_view name) const noexcept {
 Result<RequestHead> parse_request_head(std::string_view text) {
   RequestHead head;
   bool is_1_0 = false;
-  const auto request_line = take_line(text);
+  const auto request_line = protocol::take_line(text);
   if (!request_line) return malformed("a request must begin with a request line");
   if (auto read = read_request_line(*request_line, head, is_1_0); !read) return forward_error(read);
   for (;;) {
-    const auto line = take_line(text);
+    const auto line = protocol::take_line(text);
     if (!line) return malformed("a request's head must end in an empty line");
     if (line->empty()) break;
     if (auto read = read_header_line(*line, head); !read) return forward_error(read);
@@ -170,7 +125,7 @@ Result<RequestHead> parse_request_head(std::string_view text) {
 }
 
 std::string media_type_of(std::string_view header_value) {
-  return lower(trim(header_value.substr(0, header_value.find(';'))));
+  return ascii_lower_case(protocol::trim_blanks(header_value.substr(0, header_value.find(';'))));
 }
 
 }  // namespace gyre::server

@@ -46,6 +46,7 @@ class Server {
   ~Server();
 
   [[nodiscard]] EpochTable& epochs() noexcept { return epochs_; }
+  [[nodiscard]] Retirer& retirer() noexcept { return retirer_; }
   [[nodiscard]] QueryService& queries() noexcept { return queries_; }
   [[nodiscard]] PublicListener& listener() noexcept { return listener_; }
 

@@ -1,55 +1,15 @@
 // Requests that are too long: the documented error, and memory that stays bounded.
 #include <gtest/gtest.h>
 
-#include <malloc.h>
-
-#include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <thread>
 
 #include "tests/integration/server/running_server.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-// Of the sanitizers' allocator; g++ comes without the header that declares it.
-extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
-#endif
+#include "tests/support/heap_peak.hpp"
 
 namespace gyre::server {
 namespace {
 
 constexpr std::size_t ten_mebibytes = 10 * 1024 * 1024;
-
-// The most heap memory in use at once while it lives, bytes. What the allocator holds back after it
-// was freed does not count: the sanitizers' quarantine alone is larger than any bound worth
-// testing.
-class HeapPeak {
- public:
-  HeapPeak()
-      : sampler_([this](const std::stop_token& stop) {
-          while (!stop.stop_requested()) {
-            peak_ = std::max(peak_.load(), in_use());
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-          }
-        }) {}
-
-  static std::size_t in_use() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return __sanitizer_get_current_allocated_bytes();
-#else
-    const struct mallinfo2 heap = mallinfo2();
-    return heap.uordblks + heap.hblkhd;
-#endif
-  }
-
-  std::size_t peak() const {
-    return peak_;
-  }
-
- private:
-  std::atomic<std::size_t> peak_ = 0;
-  std::jthread sampler_;
-};
 
 std::string post_head(const std::string& length_header) {
   return "POST /query HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n" +

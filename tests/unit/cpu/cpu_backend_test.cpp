@@ -81,6 +81,26 @@ TEST(HugeBuffer, RefusesWhatTheLimitOrTheSystemCannotGive) {
 
 constexpr Geometry small_table{.rows = 8 * 113 * 3 + 113, .row_bytes = 36, .rows_per_page = 113};
 
+TEST(HugeBuffer, WhatWasReservedIsTakenPieceByPieceAndTheRestGoesBack) {
+  cpu::MemoryAccount account(20'000);
+  {
+    auto reservation = cpu::MemoryReservation::make(16'384, account);
+    ASSERT_TRUE(reservation);
+    EXPECT_EQ(account.used_bytes(), 16'384U);
+    EXPECT_EQ(code_of(cpu::HugeBuffer::allocate(4096, account)), ErrorCode::out_of_memory);
+    const auto piece = cpu::HugeBuffer::allocate(5000, *reservation);
+    ASSERT_TRUE(piece);
+    EXPECT_EQ(account.used_bytes(), 16'384U);
+    {
+      const cpu::MemoryReservation rest = std::move(*reservation);
+      EXPECT_EQ(account.used_bytes(), 16'384U);
+    }
+    EXPECT_EQ(account.used_bytes(), piece->mapped_bytes());
+  }
+  EXPECT_EQ(account.used_bytes(), 0U);
+  EXPECT_EQ(code_of(cpu::MemoryReservation::make(20'001, account)), ErrorCode::out_of_memory);
+}
+
 TEST(CpuBackendMemory, GoesBackWhenStagingIsDroppedOrFails) {
   const auto backend = make_backend();
   SeededRandom random(1);

@@ -76,6 +76,7 @@ TEST(HttpStatus, IsTheDocumentedOne) {
   EXPECT_EQ(http_status(ErrorCode::updates_would_be_lost), 409);
   EXPECT_EQ(http_status(ErrorCode::sequence_gap), 409);
   EXPECT_EQ(http_status(ErrorCode::sequence_conflict), 409);
+  EXPECT_EQ(http_status(ErrorCode::cancelled), 409);
   EXPECT_EQ(http_status(ErrorCode::device_upload_failed), 500);
   EXPECT_EQ(http_status(ErrorCode::source_failed), 502);
   EXPECT_EQ(http_status(ErrorCode::source_timed_out), 504);

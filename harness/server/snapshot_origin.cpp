@@ -1,0 +1,40 @@
+#include "harness/server/snapshot_origin.hpp"
+
+#include <new>
+#include <utility>
+
+#include "core/staging_set.hpp"
+
+namespace gyre::server {
+namespace {
+
+class StagingInAllPlaces final : public ImagesStaging {
+ public:
+  explicit StagingInAllPlaces(StagingSet staging) : staging_(std::move(staging)) {}
+
+  [[nodiscard]] Result<void> write(std::uint64_t first_row,
+                                   std::span<const std::byte> rows) override {
+    return staging_.write(first_row, rows);
+  }
+  [[nodiscard]] Result<Images> seal() override { return staging_.seal(); }
+
+ private:
+  StagingSet staging_;
+};
+
+}  // namespace
+
+StageImages stage_in(std::vector<Backend*> backends) {
+  return [places = std::move(backends)](
+             const Geometry& geometry) -> Result<std::unique_ptr<ImagesStaging>> {
+    auto staging = StagingSet::create(places, geometry);
+    if (!staging) return forward_error(staging);
+    try {
+      return std::make_unique<StagingInAllPlaces>(std::move(*staging));
+    } catch (const std::bad_alloc&) {
+      return fail(ErrorCode::out_of_memory, "there is not enough memory for a staging area");
+    }
+  };
+}
+
+}  // namespace gyre::server
