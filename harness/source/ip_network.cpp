@@ -114,6 +114,7 @@ bool IpNetwork::contains(const IpAddress& ip) const noexcept {
 Reach reach_of(const IpAddress& ip) {
   static const std::vector<ParsedNetwork> networks = [] {
     std::vector<ParsedNetwork> parsed;
+    parsed.reserve(special_networks.size());
     for (const KnownNetwork& known : special_networks)
       parsed.push_back({IpNetwork::parse(known.text).value(), known.reach});
     return parsed;

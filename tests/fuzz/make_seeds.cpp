@@ -117,6 +117,19 @@ void write_updates(const std::filesystem::path& directory) {
         "R" + protocol::encode_update_reply({7, EpochId{Bytes8{}, 7, Bytes8{}}, 2, false}));
 }
 
+void write_answers(const std::filesystem::path& directory) {
+  write(directory, "length",
+        "HTTP/1.1 200 OK\r\nContent-Type: x/y\r\nContent-Length: 5\r\n\r\nhello");
+  write(directory, "chunked",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nTrailer: z\r\n\r\n");
+  write(directory, "neither", "HTTP/1.0 200 OK\r\nContent-Encoding: identity\r\n\r\nhello");
+  write(directory, "redirect", "HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n");
+  write(directory, "url", "https://example.org:8443/a%20b/c?d=e");
+  write(directory, "ipv6-url", "http://[2001:db8::1]/a");
+  write(directory, "file-url", "file:///tables/a.rows");
+}
+
 }  // namespace
 }  // namespace gyre
 
@@ -131,4 +144,5 @@ int main(int argc, char** argv) {
   gyre::write_requests(directory / "http-fuzzer");
   gyre::write_manifests(directory / "manifest-fuzzer");
   gyre::write_updates(directory / "update-fuzzer");
+  gyre::write_answers(directory / "source-fuzzer");
 }

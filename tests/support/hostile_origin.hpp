@@ -96,10 +96,13 @@ class OriginPeer {
     fd_ = -1;
   }
 
-  // Says nothing until the peer has gone.
+  // Says nothing until the peer has gone, not even in TLS.
   void wait_until_closed() {
-    std::string ignored;
-    while (receive_some(ignored)) ignored.clear();
+    char ignored[4096];
+    while (!stop_) {
+      const ssize_t received = ::recv(fd_, ignored, sizeof ignored, 0);
+      if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) return;
+    }
   }
 
  private:

@@ -5,8 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
+#include <cstdio>
+#include <fstream>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace gyre::source {
@@ -38,6 +42,17 @@ class FullBacklog {
   FullBacklog& operator=(const FullBacklog&) = delete;
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+  // Sockets that are connecting to it now, its own included.
+  [[nodiscard]] std::size_t connecting() const {
+    std::array<char, 24> remote{};
+    std::snprintf(remote.data(), remote.size(), " 0100007F:%04X 02 ", unsigned{port_});
+    std::ifstream sockets("/proc/self/net/tcp");
+    std::size_t count = 0;
+    for (std::string line; std::getline(sockets, line);)
+      if (line.find(remote.data()) != std::string::npos) ++count;
+    return count;
+  }
 
  private:
   int add_socket(int flags) {

@@ -59,9 +59,11 @@ TEST_F(SourceCancel, WhileConnecting) {
 
   policy.connect_time = std::chrono::seconds(120);
   std::stop_source stop;
+  const std::size_t before = nobody.connecting();
   auto result = std::async(std::launch::async, [&] {
     return fetch("http://" + host + "/", policy, no_bound, stop.get_token());
   });
+  while (nobody.connecting() == before) std::this_thread::yield();
   stop.request_stop();
   EXPECT_EQ(code_of(result.get()), ErrorCode::cancelled);
 }
