@@ -14,7 +14,11 @@ struct ServerSettings {
   std::filesystem::path program;   // a `gyre`
   std::filesystem::path manifest;  // of the snapshot both serve
   std::string backend = "cpu";
-  std::filesystem::path directory;  // for their logs and ready files
+  std::filesystem::path directory;  // for their logs, ready files and admin token
+  // With admin listeners, and snapshots allowed from any port of 127.0.0.1 that `origin` names.
+  bool admin = false;
+  std::string origin;             // "127.0.0.1:PORT"
+  std::vector<std::string> more;  // arguments of `gyre serve`
 };
 
 // Parties 0 and 1, each on a port the system chose. Ended when destroyed. One thread at a time.
@@ -24,6 +28,11 @@ class ServerProcesses {
   [[nodiscard]] static Result<ServerProcesses> start(const ServerSettings& settings);
 
   [[nodiscard]] const std::string& url(std::size_t party) const noexcept { return urls_[party]; }
+  // REQUIRES of both: started with admin listeners.
+  [[nodiscard]] const std::string& admin_url(std::size_t party) const noexcept {
+    return admin_urls_[party];
+  }
+  [[nodiscard]] const std::string& admin_token() const noexcept { return admin_token_; }
   [[nodiscard]] ChildProcess& process(std::size_t party) noexcept { return processes_[party]; }
 
   // Asks both to finish (SIGTERM) and waits. Errors: timed_out; internal if one ended otherwise
