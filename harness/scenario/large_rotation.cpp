@@ -72,7 +72,7 @@ Result<LargeRotation> rotate_large(std::uint64_t bytes, const std::string& backe
 
   LargeRotation figures;
   figures.table_bytes = new_base->manifest.metadata.geometry.bytes();
-  auto origin = SlowOrigin::start(directory->path(), 0);
+  auto origin = SlowOrigin::start(directory->path());
   if (!origin) return forward_error(origin);
   if (beside_download) {
     progress("a plain download of the large table", 0, 0);
@@ -81,10 +81,10 @@ Result<LargeRotation> rotate_large(std::uint64_t bytes, const std::string& backe
     if (!seconds) return forward_error(seconds);
     figures.download_seconds = *seconds;
   }
-  ServerSettings settings{program, directory->path() / "old.manifest.json",
-                          backend, directory->path(),
-                          true,    (*origin)->host(),
-                          {}};
+  const ServerSettings settings{program, directory->path() / "old.manifest.json",
+                                backend, directory->path(),
+                                true,    (*origin)->host(),
+                                {}};
   auto servers = ServerProcesses::start(settings);
   if (!servers) return forward_error(servers);
   auto admins = Admins::connect(*servers);

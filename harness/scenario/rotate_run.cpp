@@ -232,10 +232,12 @@ Result<RotateFigures> RotateRun::run(const std::filesystem::path& program) {
   figures_.keys = history->keys();
   figures_.row_bytes = history->manifest(0).metadata.geometry.row_bytes;
 
+  auto origin = SlowOrigin::start(directory->path());
+  if (!origin) return forward_error(origin);
   progress_("starting two servers", 0, 0);
-  ServerSettings settings{program, directory->path() / history->manifest_name(0), plan_.backend,
-                          directory->path()};
-  settings.admin = true;
+  const ServerSettings settings{program,       directory->path() / history->manifest_name(0),
+                                plan_.backend, directory->path(),
+                                true,          (*origin)->host()};
   auto servers = ServerProcesses::start(settings);
   if (!servers) return forward_error(servers);
   auto feeder = Admins::connect(*servers);
@@ -251,9 +253,7 @@ Result<RotateFigures> RotateRun::run(const std::filesystem::path& program) {
   seconds_per_rotation_ =
       sample_reserve * static_cast<double>(plan_.samples) / figures_.offered / plan_.rotations;
   const auto bytes = static_cast<double>(history->manifest(0).metadata.geometry.bytes());
-  auto origin = SlowOrigin::start(directory->path(),
-                                  static_cast<std::uint64_t>(bytes / seconds_per_rotation_));
-  if (!origin) return forward_error(origin);
+  (*origin)->set_rate(static_cast<std::uint64_t>(bytes / seconds_per_rotation_));
 
   auto load = OpenLoad::start(load_plan(*servers, figures_.offered));
   if (!load) return forward_error(load);

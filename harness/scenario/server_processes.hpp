@@ -40,11 +40,18 @@ class ServerProcesses {
   [[nodiscard]] Result<void> stop();
 
  private:
-  ServerProcesses(std::array<ChildProcess, 2> processes, std::array<std::string, 2> urls) noexcept
-      : processes_(std::move(processes)), urls_(std::move(urls)) {}
+  using Urls = std::array<std::string, 2>;
+  ServerProcesses(std::array<ChildProcess, 2> processes, Urls urls, Urls admin_urls,
+                  std::string admin_token) noexcept
+      : processes_(std::move(processes)),
+        urls_(std::move(urls)),
+        admin_urls_(std::move(admin_urls)),
+        admin_token_(std::move(admin_token)) {}
 
   std::array<ChildProcess, 2> processes_;
-  std::array<std::string, 2> urls_;
+  Urls urls_;
+  Urls admin_urls_;
+  std::string admin_token_;
 };
 
 }  // namespace gyre::scenario

@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -19,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 // A file on its way to one reader.
 struct Sending {
   std::ifstream file;
-  std::uint64_t bytes_per_second;
+  std::uint64_t bytes_per_second = 0;
   Clock::time_point begun = Clock::now();
   std::uint64_t sent = 0;
   std::vector<char> piece = std::vector<char>(256 * 1024);
@@ -45,13 +46,13 @@ struct Sending {
 
 class SlowOrigin::Listener {
  public:
-  Listener(const std::filesystem::path& directory, std::uint64_t bytes_per_second) {
+  explicit Listener(const std::filesystem::path& directory) {
     server_.set_keep_alive_max_count(1);
     server_.Get(R"(/([A-Za-z0-9_.-]+))",
-                [=](const httplib::Request& request, httplib::Response& response) {
+                [this, directory](const httplib::Request& request, httplib::Response& response) {
                   const std::string name = request.matches[1];
                   auto sending = std::make_shared<Sending>();
-                  sending->bytes_per_second = bytes_per_second;
+                  sending->bytes_per_second = bytes_per_second_;
                   std::error_code failed;
                   const auto size = std::filesystem::file_size(directory / name, failed);
                   sending->file.open(directory / name, std::ios::binary);
@@ -79,8 +80,10 @@ class SlowOrigin::Listener {
   Listener& operator=(const Listener&) = delete;
 
   [[nodiscard]] int port() const noexcept { return port_; }
+  void set_rate(std::uint64_t bytes_per_second) noexcept { bytes_per_second_ = bytes_per_second; }
 
  private:
+  std::atomic<std::uint64_t> bytes_per_second_ = 0;
   httplib::Server server_;
   int port_ = -1;
   std::thread thread_;
@@ -90,9 +93,8 @@ SlowOrigin::SlowOrigin(std::unique_ptr<Listener> listener) noexcept
     : listener_(std::move(listener)) {}
 SlowOrigin::~SlowOrigin() = default;
 
-Result<std::unique_ptr<SlowOrigin>> SlowOrigin::start(const std::filesystem::path& directory,
-                                                      std::uint64_t bytes_per_second) {
-  auto listener = std::make_unique<Listener>(directory, bytes_per_second);
+Result<std::unique_ptr<SlowOrigin>> SlowOrigin::start(const std::filesystem::path& directory) {
+  auto listener = std::make_unique<Listener>(directory);
   if (listener->port() <= 0) {
     return fail(ErrorCode::io_failed, "no port for an origin of snapshots");
   }
@@ -101,6 +103,10 @@ Result<std::unique_ptr<SlowOrigin>> SlowOrigin::start(const std::filesystem::pat
 
 std::string SlowOrigin::host() const {
   return "127.0.0.1:" + std::to_string(listener_->port());
+}
+
+void SlowOrigin::set_rate(std::uint64_t bytes_per_second) noexcept {
+  listener_->set_rate(bytes_per_second);
 }
 
 }  // namespace gyre::scenario
