@@ -1,11 +1,7 @@
 // Requests that are too long: the documented error, and memory that stays bounded.
 #include <gtest/gtest.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#include <sanitizer/allocator_interface.h>
-#else
 #include <malloc.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +9,11 @@
 #include <thread>
 
 #include "tests/integration/server/running_server.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Of the sanitizers' allocator; g++ comes without the header that declares it.
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
+#endif
 
 namespace gyre::server {
 namespace {
