@@ -38,6 +38,39 @@ std::string media_type(std::string_view value) {
   return ascii_lower_case(value.substr(0, 128));
 }
 
+bool is_printable(std::string_view text, char first = ' ') noexcept {
+  return std::all_of(text.begin(), text.end(), [&](char c) { return c >= first && c <= '~'; });
+}
+
+// Letters, digits and '-': enough for every method and header that Gyre sends.
+bool is_token(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+bool is_sendable(const HttpExchange& exchange) noexcept {
+  return is_token(exchange.method) && exchange.path.starts_with('/') &&
+         is_printable(exchange.path, '!') && is_printable(exchange.content_type) &&
+         std::all_of(exchange.headers.begin(), exchange.headers.end(), [](const auto& header) {
+           return is_token(header.first) && is_printable(header.second);
+         });
+}
+
+// The library wants strings; they may hold keys or a token, so they are wiped on every way out.
+class WipedRequest {
+ public:
+  WipedRequest() = default;
+  WipedRequest(const WipedRequest&) = delete;
+  WipedRequest& operator=(const WipedRequest&) = delete;
+  ~WipedRequest() {
+    ::OPENSSL_cleanse(request.body.data(), request.body.size());
+    for (auto& [name, value] : request.headers) ::OPENSSL_cleanse(value.data(), value.size());
+  }
+
+  httplib::Request request;
+};
+
 }  // namespace
 
 // The library's HTTP over our connection. Its hooks for making, using and closing a socket are
@@ -65,9 +98,12 @@ class HttpTransport::Connection final : public httplib::ClientImpl {
 
   [[nodiscard]] const std::string& server_text() const noexcept { return server_text_; }
 
-  [[nodiscard]] Result<TransportResponse> exchange(httplib::Request& request,
-                                                   std::size_t max_body_bytes) {
-    deadline_ = Clock::now() + options_.total_timeout;
+  [[nodiscard]] Result<TransportResponse> exchange(
+      httplib::Request& request, std::size_t max_body_bytes,
+      std::optional<std::chrono::milliseconds> own_patience) {
+    idle_timeout_ = own_patience.value_or(options_.idle_timeout);
+    total_timeout_ = own_patience.value_or(options_.total_timeout);
+    deadline_ = Clock::now() + total_timeout_;
     trouble_ = HttpTrouble::none;
     bytes_left_ = max_response_head_bytes + 2 * std::max(max_body_bytes, max_refusal_bytes) +
                   max_framing_bytes;
@@ -77,7 +113,7 @@ class HttpTransport::Connection final : public httplib::ClientImpl {
     TransportResponse out;
     std::size_t max_bytes = max_refusal_bytes;
     request.response_handler = [&](const httplib::Response& response) {
-      if (response.status == 200) max_bytes = max_body_bytes;
+      if (response.status >= 200 && response.status < 300) max_bytes = max_body_bytes;
       if (response.has_header("Content-Encoding")) return stop_with(HttpTrouble::encoded);
       if (response.has_header("Content-Length")) {
         const auto length = response.get_header_value<std::uint64_t>("Content-Length");
@@ -102,6 +138,10 @@ class HttpTransport::Connection final : public httplib::ClientImpl {
       return tl::unexpected<Error>(explain(trouble_, server_text_, patience_that_ran_out()));
     out.status = response.status;
     out.content_type = media_type(response.get_header_value("Content-Type"));
+    std::string location = response.get_header_value("Location");
+    if (location.size() <= TransportResponse::max_location_bytes && is_printable(location)) {
+      out.location = std::move(location);
+    }
     return out;
   }
 
@@ -228,7 +268,7 @@ class HttpTransport::Connection final : public httplib::ClientImpl {
   // returns what recv(2) would, with the events to wait for in `events` where it must wait.
   template <typename Step>
   ssize_t move_bytes(int fd, Step step) {
-    const Clock::time_point until = patience(options_.idle_timeout);
+    const Clock::time_point until = patience(idle_timeout_);
     while (true) {
       if (Clock::now() >= until) break;
       short events = 0;
@@ -304,9 +344,9 @@ class HttpTransport::Connection final : public httplib::ClientImpl {
 
   [[nodiscard]] std::chrono::milliseconds patience_that_ran_out() const noexcept {
     if (trouble_ == HttpTrouble::connect_timed_out) {
-      return std::min(options_.connect_timeout, options_.total_timeout);
+      return std::min(options_.connect_timeout, total_timeout_);
     }
-    return Clock::now() >= deadline_ ? options_.total_timeout : options_.idle_timeout;
+    return Clock::now() >= deadline_ ? total_timeout_ : idle_timeout_;
   }
 
   const ResolvedServer server_;
@@ -315,6 +355,8 @@ class HttpTransport::Connection final : public httplib::ClientImpl {
   const SslContext context_;  // nothing: in the clear
 
   // Of the exchange under way.
+  std::chrono::milliseconds idle_timeout_{};
+  std::chrono::milliseconds total_timeout_{};
   Clock::time_point deadline_;
   HttpTrouble trouble_ = HttpTrouble::none;
   std::size_t bytes_left_ = 0;
@@ -342,6 +384,11 @@ Result<std::unique_ptr<HttpTransport>> HttpTransport::create(ResolvedServer serv
       auto made = make_tls_context(server.address, options.ca_file);
       if (!made) return forward_error(made);
       context = std::move(*made);
+      if (!options.client_certificate_file.empty() || !options.client_key_file.empty()) {
+        auto used = use_client_certificate(context.get(), options.client_certificate_file,
+                                           options.client_key_file);
+        if (!used) return forward_error(used);
+      }
     }
     return std::unique_ptr<HttpTransport>(new HttpTransport(
         std::make_unique<Connection>(std::move(server), options, std::move(context))));
@@ -361,13 +408,23 @@ const std::string& HttpTransport::server() const noexcept {
   return connection_->server_text();
 }
 
-Result<TransportResponse> HttpTransport::get(std::string_view path, std::size_t max_body_bytes) {
+Result<TransportResponse> HttpTransport::exchange(const HttpExchange& exchange) {
+  if (!is_sendable(exchange)) {
+    return fail(ErrorCode::bad_configuration,
+                "a request's method, path and headers must be printable ASCII");
+  }
+  WipedRequest wiped;
+  httplib::Request& request = wiped.request;
   try {
-    httplib::Request request;
-    request.method = "GET";
-    request.path = path;
-    request.set_header("Accept", "application/json");
-    return connection_->exchange(request, max_body_bytes);
+    request.method = exchange.method;
+    request.path = exchange.path;
+    for (const auto& [name, value] : exchange.headers) request.set_header(name, value);
+    if (!exchange.content_type.empty()) {
+      request.set_header("Content-Type", std::string(exchange.content_type));
+      request.body.assign(reinterpret_cast<const char*>(exchange.body.data()),
+                          exchange.body.size());
+    }
+    return connection_->exchange(request, exchange.max_body_bytes, exchange.patience);
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "out of memory while talking to a server");
   } catch (const std::exception&) {
@@ -376,28 +433,28 @@ Result<TransportResponse> HttpTransport::get(std::string_view path, std::size_t 
   }
 }
 
+Result<TransportResponse> HttpTransport::get(std::string_view path, std::size_t max_body_bytes) {
+  const std::pair<std::string, std::string> accept("Accept", "application/json");
+  return exchange({.method = "GET",
+                   .path = path,
+                   .headers = {&accept, 1},
+                   .content_type = {},
+                   .body = {},
+                   .max_body_bytes = max_body_bytes,
+                   .patience = {}});
+}
+
 Result<TransportResponse> HttpTransport::post(std::string_view path, std::string_view content_type,
                                               std::span<const std::byte> body,
                                               std::size_t max_body_bytes) {
-  httplib::Request request;
-  // The library wants a string; it may hold keys, so it is wiped on every way out.
-  struct Wipe {
-    std::string& text;
-    ~Wipe() { ::OPENSSL_cleanse(text.data(), text.size()); }
-  } const wipe{request.body};
-  try {
-    request.method = "POST";
-    request.path = path;
-    request.set_header("Accept", std::string(content_type));
-    request.set_header("Content-Type", std::string(content_type));
-    request.body.assign(reinterpret_cast<const char*>(body.data()), body.size());
-    return connection_->exchange(request, max_body_bytes);
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::out_of_memory, "out of memory while talking to a server");
-  } catch (const std::exception&) {
-    return fail(ErrorCode::bad_answer,
-                "server " + server() + " sent an answer that the HTTP library cannot read");
-  }
+  const std::pair<std::string, std::string> accept("Accept", content_type);
+  return exchange({.method = "POST",
+                   .path = path,
+                   .headers = {&accept, 1},
+                   .content_type = content_type,
+                   .body = body,
+                   .max_body_bytes = max_body_bytes,
+                   .patience = {}});
 }
 
 }  // namespace gyre::client

@@ -65,15 +65,6 @@ bool is_passing_status(int status) noexcept {
   return status == 408 || status == 429 || status == 502 || status == 503 || status == 504;
 }
 
-// Our own sentence for a code of our own; nothing a server wrote is passed on.
-std::optional<ErrorCode> known_code(std::string_view code) noexcept {
-#define GYRE_FIND(known, meaning) \
-  if (code == #known) return ErrorCode::known;
-  GYRE_ERROR_CODES(GYRE_FIND)
-#undef GYRE_FIND
-  return std::nullopt;
-}
-
 // What one server's reply comes to: an error, and whether asking again may help.
 struct Refusal {
   Error error;
@@ -99,7 +90,8 @@ std::optional<Refusal> refusal(const std::string& server, const Result<Transport
   std::optional<ErrorCode> code;
   if (reply->content_type == protocol::problem_media_type) {
     if (const auto problem = protocol::decode_problem(as_text(reply->body))) {
-      code = known_code(problem->code);
+      // Our own sentence for a code of our own; nothing a server wrote is passed on.
+      code = protocol::known_code(*problem);
     }
   }
   const std::string reason =

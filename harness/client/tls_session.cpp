@@ -56,6 +56,20 @@ Result<SslContext> make_tls_context(const ServerAddress& address, const std::str
   return context;
 }
 
+Result<void> use_client_certificate(SSL_CTX* context, const std::string& certificate_file,
+                                    const std::string& key_file) {
+  ::ERR_clear_error();
+  const bool usable =
+      ::SSL_CTX_use_certificate_chain_file(context, certificate_file.c_str()) == 1 &&
+      ::SSL_CTX_use_PrivateKey_file(context, key_file.c_str(), SSL_FILETYPE_PEM) == 1 &&
+      ::SSL_CTX_check_private_key(context) == 1;
+  ::ERR_clear_error();
+  if (usable) return {};
+  return fail(
+      ErrorCode::bad_configuration,
+      "the client's certificate and its private key must be PEM files that belong together");
+}
+
 SSL* shake_hands(SSL_CTX* context, int socket, const ServerAddress& address,
                  Clock::time_point until, HttpTrouble& trouble) {
   SSL* const ssl = ::SSL_new(context);

@@ -24,6 +24,12 @@ using SslContext = std::unique_ptr<SSL_CTX, SslContextFree>;
 [[nodiscard]] Result<SslContext> make_tls_context(const ServerAddress& address,
                                                   const std::string& ca_file);
 
+// Shows the server this certificate (PEM, then those up to its authority) if it asks for one.
+// Errors: bad_configuration (a file without what it should hold, or a key of another certificate).
+[[nodiscard]] Result<void> use_client_certificate(SSL_CTX* context,
+                                                  const std::string& certificate_file,
+                                                  const std::string& key_file);
+
 // A verified session on the connected non-blocking socket, for end_tls() to free; or nothing, and
 // `trouble` says why. Throws std::bad_alloc.
 [[nodiscard]] SSL* shake_hands(SSL_CTX* context, int socket, const ServerAddress& address,

@@ -19,9 +19,13 @@ struct TransportResponse {
   std::string
       content_type;  // the media type in lower case, parameters cut off; empty if there is none
   std::vector<std::byte> body;
+  // What a 201 or 202 says to ask next; printable ASCII of at most max_location_bytes, or empty.
+  std::string location{};
+
+  static constexpr std::size_t max_location_bytes = 2048;
 };
 
-// Longest body of a response other than 200: a problem document fits many times.
+// Longest body of a response that is no success: a problem document fits many times.
 inline constexpr std::size_t max_refusal_bytes = 16 * 1024;
 
 // Exchanges with one server. One thread at a time.

@@ -48,4 +48,12 @@ Result<ProblemDocument> decode_problem(std::string_view body) {
   return ProblemDocument{static_cast<int>(*status), std::move(*code), std::move(*detail)};
 }
 
+std::optional<ErrorCode> known_code(const ProblemDocument& problem) noexcept {
+#define GYRE_FIND(known, meaning) \
+  if (problem.code == #known) return ErrorCode::known;
+  GYRE_ERROR_CODES(GYRE_FIND)
+#undef GYRE_FIND
+  return std::nullopt;
+}
+
 }  // namespace gyre::protocol

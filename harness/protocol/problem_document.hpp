@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,5 +33,8 @@ struct ProblemDocument {
 // which could drive a person's terminal, become '?'. Members that are not known are passed over, as
 // the RFC asks. Errors: bad_answer.
 [[nodiscard]] Result<ProblemDocument> decode_problem(std::string_view body);
+
+// The problem's code, if this build knows it.
+[[nodiscard]] std::optional<ErrorCode> known_code(const ProblemDocument& problem) noexcept;
 
 }  // namespace gyre::protocol
