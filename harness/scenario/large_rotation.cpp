@@ -83,8 +83,7 @@ Result<LargeRotation> rotate_large(std::uint64_t bytes, const std::string& backe
   }
   const ServerSettings settings{program, directory->path() / "old.manifest.json",
                                 backend, directory->path(),
-                                true,    (*origin)->host(),
-                                {}};
+                                true,    (*origin)->host()};
   auto servers = ServerProcesses::start(settings);
   if (!servers) return forward_error(servers);
   auto admins = Admins::connect(*servers);

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/bytes.hpp"
 #include "harness/client/connect_over_http.hpp"
 #include "harness/client/server_address.hpp"
 
@@ -33,21 +34,24 @@ Result<std::unique_ptr<client::PirClient>> connect_clients(const ServerProcesses
 }
 
 Result<Admins> Admins::connect(const ServerProcesses& servers) {
-  Admins admins;
+  std::vector<client::AdminClient> clients;
   for (const std::size_t party : {0U, 1U}) {
     auto server = resolve(servers.admin_url(party));
     if (!server) return forward_error(server);
-    auto client = client::AdminClient::create(std::move(*server), servers.admin_token());
+    client::HttpTransportOptions options;
+    options.idle_timeout = longest_request;
+    options.total_timeout = longest_request;
+    auto client = client::AdminClient::create(std::move(*server), options, servers.admin_token());
     if (!client) return forward_error(client);
-    admins.clients_[party] = std::move(*client);
+    clients.push_back(std::move(*client));
   }
-  return admins;
+  return Admins(std::move(clients));
 }
 
 Result<nlohmann::json> Admins::post(std::size_t party, const std::string& path,
                                     const std::string& content_type, const std::string& body) {
-  auto reply = clients_[party]->request("POST", path, {{"Content-Type", content_type}}, body,
-                                        std::chrono::steady_clock::now() + longest_request);
+  auto reply =
+      clients_[party].request("POST", path, {}, {content_type, as_bytes(body)}, longest_request);
   if (!reply) return forward_error(reply);
   return nlohmann::json::parse(reply->body, nullptr, /*allow_exceptions=*/false);
 }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/error.hpp"
 #include "harness/client/admin_client.hpp"
@@ -33,7 +35,10 @@ class Admins {
                                                                 const std::string& body);
 
  private:
-  std::array<std::unique_ptr<client::AdminClient>, 2> clients_;
+  explicit Admins(std::vector<client::AdminClient> clients) noexcept
+      : clients_(std::move(clients)) {}
+
+  std::vector<client::AdminClient> clients_;
 };
 
 }  // namespace gyre::scenario

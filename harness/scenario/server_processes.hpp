@@ -15,10 +15,8 @@ struct ServerSettings {
   std::filesystem::path manifest;  // of the snapshot both serve
   std::string backend = "cpu";
   std::filesystem::path directory;  // for their logs, ready files and admin token
-  // With admin listeners, and snapshots allowed from any port of 127.0.0.1 that `origin` names.
-  bool admin = false;
-  std::string origin;             // "127.0.0.1:PORT"
-  std::vector<std::string> more;  // arguments of `gyre serve`
+  bool admin = false;               // with admin listeners
+  std::string origin{};  // "127.0.0.1:PORT", where snapshots may come from; empty: from nowhere
 };
 
 // Parties 0 and 1, each on a port the system chose. Ended when destroyed. One thread at a time.
