@@ -17,6 +17,7 @@
 #include "harness/report/text.hpp"
 #include "harness/scenario/child_process.hpp"
 #include "harness/scenario/lookup_run.hpp"
+#include "harness/scenario/rotate_run.hpp"
 #include "harness/scenario/scan_run.hpp"
 #include "harness/scenario/scenario_file.hpp"
 
@@ -90,6 +91,15 @@ Result<bool> run_one(const std::filesystem::path& path, const RunSettings& setti
     if (!figures) return tl::unexpected<Error>(figures.error());
     result["scan"] = scenario::to_json(*file->scan, *figures);
     for (auto& row : scenario::table_rows(*file->scan, *figures)) rows.push_back(std::move(row));
+  }
+  if (file->rotate) {
+    const auto figures = scenario::run_rotations(*file->rotate, settings.seed,
+                                                 scenario::own_program(), report_progress);
+    progress.end();
+    if (!figures) return tl::unexpected<Error>(figures.error());
+    result["rotate"] = scenario::to_json(*figures);
+    for (auto& row : scenario::table_rows(*figures)) rows.push_back(std::move(row));
+    right = right && figures->all_right();
   }
   result["all_right"] = right;
   std::cout << report::two_column_table(rows);

@@ -347,6 +347,7 @@ Result<PirClient::Exchanged> PirClient::exchange(const Plan& plan, QueryKind kin
     auto queried = query_once(plan, kind, retry);
     if (!queried) {
       stale = queried.error().code == ErrorCode::epoch_gone;
+      if (stale) ++epochs_gone_;
       return forward_error(queried);
     }
     exchanged = std::move(*queried);

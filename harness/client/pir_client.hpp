@@ -103,6 +103,9 @@ class PirClient {
   [[nodiscard]] Result<std::vector<LookupResult>> lookup(
       std::span<const std::vector<std::byte>> keys);
 
+  // How often a request was made anew because a server no longer held the chosen epoch.
+  [[nodiscard]] std::uint64_t epochs_gone() const noexcept { return epochs_gone_; }
+
   // Of the server passed as first (0) or second (1) to connect(). REQUIRES: server < 2.
   [[nodiscard]] const Traffic& traffic(std::size_t server) const noexcept;
 
@@ -130,6 +133,7 @@ class PirClient {
   std::array<std::unique_ptr<Server>, 2> servers_;
   std::unique_ptr<Companion> companion_;
   std::shared_ptr<const protocol::EpochEntry> epoch_;
+  std::uint64_t epochs_gone_ = 0;
 };
 
 }  // namespace gyre::client

@@ -66,6 +66,14 @@ class Reader {
     return bounded_share(*node);
   }
 
+  [[nodiscard]] std::optional<bool> truth(std::string_view key) {
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return std::nullopt;
+    auto value = node->value_exact<bool>();
+    if (!value) refuse(*node, "needs true or false");
+    return value;
+  }
+
   [[nodiscard]] std::vector<double> shares(std::string_view key) {
     std::vector<double> values;
     const toml::node* const node = table_.get(key);
@@ -166,6 +174,33 @@ Result<ScanPlan> read_scan(const toml::table& table) {
   return plan;
 }
 
+Result<RotatePlan> read_rotate(const toml::table& table) {
+  Reader reader(table, {"table_bytes", "rotations", "batches", "batch_rows", "backend", "clients",
+                        "load_share", "samples", "beside_download", "large_bytes"});
+  RotatePlan plan;
+  constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
+  const auto count = [&](std::string_view key, unsigned& into, unsigned least, unsigned most) {
+    into = static_cast<unsigned>(reader.number(key, least, most).value_or(into));
+  };
+  plan.table_bytes = reader.number("table_bytes", mebibyte / 8, mebibyte << 12U).value_or(0);
+  reader.require(plan.table_bytes != 0, "table_bytes");
+  count("rotations", plan.rotations, 1, 1000);
+  count("batches", plan.batches, 1, 100'000);
+  count("batch_rows", plan.batch_rows, 1, 65'536);
+  count("clients", plan.clients, 1, 64);
+  plan.backend = reader.text("backend").value_or(plan.backend);
+  plan.load_share = reader.share("load_share").value_or(plan.load_share);
+  plan.samples = reader.number("samples", 1, 10'000'000).value_or(plan.samples);
+  plan.beside_download = reader.truth("beside_download").value_or(plan.beside_download);
+  plan.large_bytes = reader.number("large_bytes", 0, mebibyte << 14U).value_or(0);
+  if (plan.batches < 4 * plan.rotations) {
+    reader.refuse(table, "opens a table that needs four batches for each rotation");
+  }
+  if (plan.load_share <= 0) reader.refuse(table, "opens a table that needs a load above 0.0");
+  if (reader.failure()) return tl::unexpected<Error>(*reader.failure());
+  return plan;
+}
+
 // Lets what `changes` says replace values of `table`, into sub-tables.
 void merge(toml::table& table, const toml::table& changes) {
   for (const auto& [key, node] : changes) {
@@ -202,7 +237,7 @@ Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool 
     merge(file, copy);
   }
 
-  Reader reader(file, {"name", "title", "lookup", "scan", "smoke"});
+  Reader reader(file, {"name", "title", "lookup", "scan", "rotate", "smoke"});
   ScenarioFile scenario;
   scenario.name = reader.text("name").value_or("");
   scenario.title = reader.text("title").value_or(scenario.name);
@@ -222,8 +257,14 @@ Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool 
     if (!plan) return forward_error(plan);
     scenario.scan = std::move(*plan);
   }
-  if (!scenario.lookup && !scenario.scan) {
-    return fail(ErrorCode::malformed_input, "the scenario file needs a table [lookup] or [scan]");
+  if (const auto* const table = file["rotate"].as_table()) {
+    auto plan = read_rotate(*table);
+    if (!plan) return forward_error(plan);
+    scenario.rotate = std::move(*plan);
+  }
+  if (!scenario.lookup && !scenario.scan && !scenario.rotate) {
+    return fail(ErrorCode::malformed_input,
+                "the scenario file needs a table [lookup], [scan] or [rotate]");
   }
   return scenario;
 }

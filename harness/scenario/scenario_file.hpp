@@ -37,11 +37,27 @@ struct ScanPlan {
   std::optional<double> max_expansion_share;  // of the scan's time
 };
 
+// Serve a keyed table while it is replaced and updated, ask for its keys all the time, and hold
+// each answer against the content of the epoch it names.
+struct RotatePlan {
+  std::uint64_t table_bytes = 0;  // of every base, about
+  unsigned rotations = 10;        // every other one to a new table
+  unsigned batches = 200;
+  unsigned batch_rows = 1000;
+  std::string backend = "cpu";
+  unsigned clients = 8;            // lookups under way at once, at most
+  double load_share = 0.5;         // arrivals, of what the pair can serve
+  std::uint64_t samples = 10'000;  // of each kind: at rest, beside a plain download, rotating
+  bool beside_download = true;     // measure beside `curl | sha256sum` too
+  std::uint64_t large_bytes = 0;   // then one rotation of an indexed table of this size; 0: none
+};
+
 struct ScenarioFile {
   std::string name;   // of the result file: letters, digits and hyphens
   std::string title;  // one line for people
   std::optional<LookupPlan> lookup;
   std::optional<ScanPlan> scan;
+  std::optional<RotatePlan> rotate;
 };
 
 // Reads the file. With `smoke`, what its table [smoke] says replaces the values above it, for a

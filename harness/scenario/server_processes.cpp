@@ -5,6 +5,10 @@
 #include <fstream>
 #include <thread>
 #include <utility>
+#include <vector>
+
+#include "core/bytes.hpp"
+#include "core/random_source.hpp"
 
 namespace gyre::scenario {
 namespace {
@@ -30,31 +34,78 @@ Result<std::string> wait_until_ready(ChildProcess& process,
   return fail(ErrorCode::timed_out, "a server was not ready in time");
 }
 
+// A token that nobody else can read.
+Result<std::string> write_fresh_token(const std::filesystem::path& path) {
+  std::array<std::byte, 24> bytes{};
+  if (auto filled = SystemRandom().fill(bytes); !filled) return forward_error(filled);
+  std::string token = to_hex(bytes);
+  std::ofstream file(path);
+  std::error_code failed;
+  std::filesystem::permissions(
+      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, failed);
+  file << token << '\n';
+  if (failed || !file.flush()) {
+    return fail(ErrorCode::io_failed, "the scenario's admin token cannot be written");
+  }
+  return token;
+}
+
 }  // namespace
 
 Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
-  const auto start_one = [&](int party) {
-    const std::string number = std::to_string(party);
-    return ChildProcess::start(
-        settings.program,
-        {"serve", "--snapshot", settings.manifest.string(), "--party", number, "--backend",
-         settings.backend, "--listen", "127.0.0.1:0", "--ready-file",
-         (settings.directory / ("ready-" + number)).string()},
-        settings.directory / ("server-" + number + ".log"));
+  const auto ready_file = [&](std::size_t party, const std::string& listener) {
+    return settings.directory / (listener + "-" + std::to_string(party));
+  };
+  std::string token;
+  const auto token_file = settings.directory / "admin-token";
+  if (settings.admin) {
+    auto written = write_fresh_token(token_file);
+    if (!written) return forward_error(written);
+    token = std::move(*written);
+  }
+  const auto start_one = [&](std::size_t party) {
+    std::vector<std::string> arguments = {"serve",
+                                          "--snapshot",
+                                          settings.manifest.string(),
+                                          "--party",
+                                          std::to_string(party),
+                                          "--backend",
+                                          settings.backend,
+                                          "--listen",
+                                          "127.0.0.1:0",
+                                          "--ready-file",
+                                          ready_file(party, "ready").string()};
+    const auto add = [&](std::initializer_list<std::string> more) {
+      arguments.insert(arguments.end(), more);
+    };
+    if (settings.admin) {
+      add({"--admin-listen", "127.0.0.1:0", "--admin-token-file", token_file.string(),
+           "--admin-ready-file", ready_file(party, "admin-ready").string()});
+    }
+    if (!settings.origin.empty()) {
+      add({"--source-host", settings.origin, "--source-allow-plain", "--source-allow-loopback"});
+    }
+    return ChildProcess::start(settings.program, arguments,
+                               settings.directory / ("server-" + std::to_string(party) + ".log"));
   };
   auto first = start_one(0);
   if (!first) return forward_error(first);
   auto second = start_one(1);
   if (!second) return forward_error(second);
   std::array<ChildProcess, 2> processes{std::move(*first), std::move(*second)};
-  std::array<std::string, 2> urls;
-  for (std::size_t party = 0; party < 2; ++party) {
-    auto url =
-        wait_until_ready(processes[party], settings.directory / ("ready-" + std::to_string(party)));
+  Urls urls;
+  Urls admin_urls;
+  for (const std::size_t party : {0U, 1U}) {
+    auto url = wait_until_ready(processes[party], ready_file(party, "ready"));
     if (!url) return forward_error(url);
     urls[party] = std::move(*url);
+    if (!settings.admin) continue;
+    auto admin_url = wait_until_ready(processes[party], ready_file(party, "admin-ready"));
+    if (!admin_url) return forward_error(admin_url);
+    admin_urls[party] = std::move(*admin_url);
   }
-  return ServerProcesses(std::move(processes), std::move(urls));
+  return ServerProcesses(std::move(processes), std::move(urls), std::move(admin_urls),
+                         std::move(token));
 }
 
 Result<void> ServerProcesses::stop() {

@@ -14,7 +14,9 @@ struct ServerSettings {
   std::filesystem::path program;   // a `gyre`
   std::filesystem::path manifest;  // of the snapshot both serve
   std::string backend = "cpu";
-  std::filesystem::path directory;  // for their logs and ready files
+  std::filesystem::path directory;  // for their logs, ready files and admin token
+  bool admin = false;               // with admin listeners
+  std::string origin{};  // "127.0.0.1:PORT", where snapshots may come from; empty: from nowhere
 };
 
 // Parties 0 and 1, each on a port the system chose. Ended when destroyed. One thread at a time.
@@ -24,6 +26,11 @@ class ServerProcesses {
   [[nodiscard]] static Result<ServerProcesses> start(const ServerSettings& settings);
 
   [[nodiscard]] const std::string& url(std::size_t party) const noexcept { return urls_[party]; }
+  // REQUIRES of both: started with admin listeners.
+  [[nodiscard]] const std::string& admin_url(std::size_t party) const noexcept {
+    return admin_urls_[party];
+  }
+  [[nodiscard]] const std::string& admin_token() const noexcept { return admin_token_; }
   [[nodiscard]] ChildProcess& process(std::size_t party) noexcept { return processes_[party]; }
 
   // Asks both to finish (SIGTERM) and waits. Errors: timed_out; internal if one ended otherwise
@@ -31,11 +38,18 @@ class ServerProcesses {
   [[nodiscard]] Result<void> stop();
 
  private:
-  ServerProcesses(std::array<ChildProcess, 2> processes, std::array<std::string, 2> urls) noexcept
-      : processes_(std::move(processes)), urls_(std::move(urls)) {}
+  using Urls = std::array<std::string, 2>;
+  ServerProcesses(std::array<ChildProcess, 2> processes, Urls urls, Urls admin_urls,
+                  std::string admin_token) noexcept
+      : processes_(std::move(processes)),
+        urls_(std::move(urls)),
+        admin_urls_(std::move(admin_urls)),
+        admin_token_(std::move(admin_token)) {}
 
   std::array<ChildProcess, 2> processes_;
-  std::array<std::string, 2> urls_;
+  Urls urls_;
+  Urls admin_urls_;
+  std::string admin_token_;
 };
 
 }  // namespace gyre::scenario
