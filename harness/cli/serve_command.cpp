@@ -17,6 +17,7 @@
 #include "harness/cli/options.hpp"
 #include "harness/cli/serve_options.hpp"
 #include "harness/cli/termination.hpp"
+#include "harness/server/admin_server.hpp"
 #include "harness/server/administration.hpp"
 #include "harness/server/promoter.hpp"
 #include "harness/server/server.hpp"
@@ -45,8 +46,9 @@ void log_to_standard_error(const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-// Whole or not at all, for whoever waits for it.
+// Whole or not at all, for whoever waits for it, if a file was asked for.
 Result<void> write_ready_file(const std::filesystem::path& path, const std::string& url) {
+  if (path.empty()) return {};
   const std::filesystem::path partial = path.string() + ".partial";
   std::ofstream file(partial);
   file << url << '\n';
@@ -118,9 +120,18 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   server::Promoter promoter(server.epochs(), backends.devices(),
                             replace_with(administration.writer(), termination.token()));
   if (!backends.devices().empty()) promoter.start(promotion_pause);
-  if (!settings.ready_file.empty()) {
-    if (auto written = write_ready_file(settings.ready_file, url); !written) return written;
+  std::unique_ptr<server::AdminServer> admin;
+  if (settings.admin.enabled) {
+    auto listening =
+        server::AdminServer::start(settings.admin.configuration, administration.resources());
+    if (!listening) return forward_error(listening);
+    admin = std::move(*listening);
+    spdlog::info("event=admin_listening url={}", admin->url());
+    if (auto written = write_ready_file(settings.admin.ready_file, admin->url()); !written) {
+      return written;
+    }
   }
+  if (auto written = write_ready_file(settings.ready_file, url); !written) return written;
   std::cout << "ready " << url << std::endl;
 
   termination.wait();
@@ -129,6 +140,9 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   server.listener().announce_drain();
   administration.stop();
   std::this_thread::sleep_for(settings.drain_delay);
+  if (admin != nullptr) {
+    admin->drain(std::chrono::steady_clock::now() + settings.drain_timeout);
+  }
   const bool finished =
       server.listener().drain(std::chrono::steady_clock::now() + settings.drain_timeout);
   const server::HttpStatistics counts = server.listener().http().statistics();

@@ -33,6 +33,7 @@ void add_serve_options(Options& options) {
   };
   const server::HttpLimits& http = standard.http;
   const server::QueryLimits& queries = standard.queries;
+  add_admin_serve_options(options);
   add_rotation_options(options);
   options.add()("snapshot", text("MANIFEST")->required(), "manifest of the snapshot to serve")(
       "party", po::value<std::int64_t>()->required()->value_name("0|1"),
@@ -132,6 +133,9 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   auto rotations = read_rotation_settings(values);
   if (!rotations) return forward_error(rotations);
   settings.rotations = std::move(*rotations);
+  auto admin = read_admin_settings(values);
+  if (!admin) return forward_error(admin);
+  settings.admin = std::move(*admin);
   if (auto checked = server.check(); !checked) return forward_error(checked);
   return settings;
 }

@@ -10,6 +10,7 @@
 #include "core/backend.hpp"
 #include "core/error.hpp"
 #include "core/staging_set.hpp"
+#include "harness/cli/admin_serve_options.hpp"
 #include "harness/cli/options.hpp"
 #include "harness/cli/rotation_options.hpp"
 #include "harness/server/server.hpp"
@@ -19,6 +20,7 @@ namespace gyre::cli {
 struct ServeSettings {
   server::ServerConfiguration server;
   RotationSettings rotations;
+  AdminSettings admin;
   std::string manifest;
   HostImages host_images = HostImages::unchecked;
   std::string ready_file;                      // empty: none

@@ -83,7 +83,8 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
            "--admin-ready-file", ready_file(party, "admin-ready").string()});
     }
     if (!settings.origin.empty()) {
-      add({"--source-host", settings.origin, "--source-allow-plain", "--source-allow-loopback"});
+      add({"--source-host", settings.origin, "--source-allow-plain", "--source-network",
+           "127.0.0.0/8"});
     }
     return ChildProcess::start(settings.program, arguments,
                                settings.directory / ("server-" + std::to_string(party) + ".log"));

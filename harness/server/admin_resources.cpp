@@ -14,7 +14,6 @@
 namespace gyre::server {
 namespace {
 
-
 // A source and a device notice within a fraction of a second that they should stop.
 constexpr std::chrono::seconds patience_with_a_cancellation{10};
 

@@ -1,6 +1,7 @@
 #include "harness/server/http_listener.hpp"
 
 #include <httplib.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include <exception>
 #include <new>
 
+#include "core/elapsed.hpp"
 #include "harness/protocol/http_status.hpp"
 #include "harness/protocol/problem_document.hpp"
 #include "harness/server/request_head.hpp"
@@ -65,8 +67,31 @@ std::string canonical_head(const RequestHead& head) {
   if (const std::string* type = head.find("content-type")) {
     text += "Content-Type: " + media_type_of(*type) + "\r\n";
   }
+  if (const std::string* prefer = head.find("prefer")) text += "Prefer: " + *prefer + "\r\n";
   // The body is handed over beside the stream.
   return text + "Content-Length: 0\r\n\r\n";
+}
+
+// The end of a path that stands for any id.
+constexpr std::string_view parameter = "/{id}";
+constexpr std::size_t max_parameter_bytes = 64;
+
+// The path as the library, whose patterns are regular expressions, wants it.
+std::string pattern_of(const std::string& path) {
+  if (!path.ends_with(parameter)) return path;
+  return path.substr(0, path.size() - parameter.size()) + "/([A-Za-z0-9_-]+)";
+}
+
+std::string address_of(int socket) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof(peer);
+  std::array<char, NI_MAXHOST> text{};
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &length) != 0 ||
+      ::getnameinfo(reinterpret_cast<const sockaddr*>(&peer), length, text.data(),
+                    static_cast<socklen_t>(text.size()), nullptr, 0, NI_NUMERICHOST) != 0) {
+    return "unknown";
+  }
+  return text.data();
 }
 
 // What the library reads a canonical head from and writes its response to.
@@ -125,6 +150,7 @@ class HttpListener::Router final : public httplib::Server {
             response.set_header("Connection", "close");
             last_response_ = true;
           }
+          last_status_ = response.status;
           response.headers.erase("Keep-Alive");     // a number of requests that we do not count
           response.headers.erase("Accept-Ranges");  // added to answers to HEAD
           spdlog::debug("event=request method={} path={} status={}", request.method, request.path,
@@ -149,18 +175,21 @@ class HttpListener::Router final : public httplib::Server {
   }
 
   // Whether the connection is of further use: the response was written, and did not say otherwise.
-  bool respond(httplib::Stream& stream, bool close, std::string body) {
+  bool respond(httplib::Stream& stream, bool close, std::string body, int& status) {
     bool closed = false;
     last_response_ = close;
-    return process_request(
-               stream, close, closed,
-               [&body](httplib::Request& request) { request.body = std::move(body); }) &&
-           !last_response_;
+    last_status_ = 0;
+    const bool written = process_request(stream, close, closed, [&body](httplib::Request& request) {
+      request.body = std::move(body);
+    });
+    status = last_status_;
+    return written && !last_response_;
   }
 
  private:
   // The library has no place for it that respond() could read; handlers run on its thread.
   inline static thread_local bool last_response_ = false;
+  inline static thread_local int last_status_ = 0;
 };
 
 // One that was accepted. It counts from then on, so that a drain forgets nobody.
@@ -178,16 +207,35 @@ HttpListener::~HttpListener() {
   drain(std::chrono::steady_clock::now());
 }
 
+bool HttpListener::Route::matches(std::string_view requested) const noexcept {
+  if (!path.ends_with(parameter)) return requested == path;
+  const std::string_view prefix =
+      std::string_view(path).substr(0, path.size() - parameter.size() + 1);
+  if (!requested.starts_with(prefix)) return false;
+  const std::string_view id = requested.substr(prefix.size());
+  return !id.empty() && id.size() <= max_parameter_bytes &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '-' || c == '_';
+         });
+}
+
 void HttpListener::get(const std::string& path, Handler handler) {
   routes_.push_back({"GET", path, {}});
   routes_.push_back({"HEAD", path, {}});
-  router_->Get(path, std::move(handler));
+  router_->Get(pattern_of(path), std::move(handler));
 }
 
 void HttpListener::post(const std::string& path, std::vector<std::string> media_types,
-                        Handler handler) {
-  routes_.push_back({"POST", path, std::move(media_types)});
-  router_->Post(path, std::move(handler));
+                        Handler handler, std::size_t max_body_bytes) {
+  routes_.push_back({"POST", path, std::move(media_types),
+                     max_body_bytes == 0 ? limits_.max_body_bytes : max_body_bytes});
+  router_->Post(pattern_of(path), std::move(handler));
+}
+
+void HttpListener::del(const std::string& path, Handler handler) {
+  routes_.push_back({"DELETE", path, {}});
+  router_->Delete(pattern_of(path), std::move(handler));
 }
 
 Result<void> HttpListener::start(ListeningSocket socket) try {
@@ -305,21 +353,25 @@ void HttpListener::turn_away(const FileDescriptor& connection) noexcept try {
 void HttpListener::serve(Connection& connection) noexcept try {
   const int socket = connection.socket.get();
   ConnectionTable::Registration& registration = connection.registration;
+  // Nobody else needs to know who asks.
+  Peer peer;
+  if (gate_ || witness_) peer.address = address_of(socket);
   if (tls_ == nullptr) {
     SocketTransport transport(socket);
-    serve_requests(socket, transport, registration);
+    serve_requests(socket, peer, transport, registration);
     return;
   }
   TlsTransport transport(*tls_, socket);
   if (registration.enter(Phase::receiving_head) && transport.handshake(in(limits_.head_time))) {
-    serve_requests(socket, transport, registration);
+    peer.certificate_subject = transport.peer_subject();
+    serve_requests(socket, peer, transport, registration);
   }
 } catch (...) {
   // No memory for this connection: it is closed, the others go on.
   spdlog::warn("event=connection_dropped code=out_of_memory");
 }
 
-void HttpListener::serve_requests(int socket, Transport& transport,
+void HttpListener::serve_requests(int socket, const Peer& peer, Transport& transport,
                                   ConnectionTable::Registration& registration) {
   RequestReader reader(transport, limits_.max_head_bytes);
   // While it idles nothing is read, so that a drain can see whether a request has come. (TLS holds
@@ -328,34 +380,46 @@ void HttpListener::serve_requests(int socket, Transport& transport,
     return reader.has_begun() || (registration.enter(Phase::idle) &&
                                   wait_for_socket(socket, POLLIN, in(limits_.idle_time)));
   };
-  do {
+  for (bool more = true; more;) {
     if (!next_comes()) return;
-  } while (serve_request(transport, reader, registration));
+    Exchange exchange{peer, "-", "-"};
+    const auto begun = std::chrono::steady_clock::now();
+    more = serve_request(exchange, transport, reader, registration);
+    if (!witness_) continue;
+    exchange.seconds = seconds_since(begun);
+    witness_(exchange);
+  }
   if (registration.enter(Phase::lingering)) {
     transport.end_writing();
     linger(socket);
   }
 }
 
-bool HttpListener::serve_request(Transport& transport, RequestReader& reader,
+bool HttpListener::serve_request(Exchange& exchange, Transport& transport, RequestReader& reader,
                                  ConnectionTable::Registration& registration) {
   if (!registration.enter(Phase::receiving_head)) return false;
+  const auto refuse = [&](const Refusal& refusal, bool with_body, bool close) {
+    if (!registration.enter(Phase::sending)) return false;
+    exchange.status = protocol::http_status(refusal.error.code);
+    return write_refusal(transport, refusal, with_body, close) && !close;
+  };
   const auto give_up = [&](ReadFailure& failure, bool with_body) {
-    if (failure.error && registration.enter(Phase::sending)) {
-      write_refusal(transport, {std::move(*failure.error), {}}, with_body, /*close=*/true);
-    }
-    return false;
+    return failure.error && refuse({std::move(*failure.error)}, with_body, /*close=*/true);
   };
   const Deadline head_deadline = in(limits_.head_time);
   if (!reader.wait_for_request(head_deadline)) return false;
   auto head = reader.read_head(head_deadline);
   if (!head) return give_up(head.error(), /*with_body=*/true);
   const bool wants_body = head->method != "HEAD";
-  if (const auto refusal = find_refusal(*head)) {
-    const bool close = head->close || draining_ || head->has_body();
-    return registration.enter(Phase::sending) &&
-           write_refusal(transport, *refusal, wants_body, close) && !close;
+  const Route* const route = find_route(*head);
+  if (route != nullptr) {
+    exchange.route = route->path;
+    if (route->method == head->method) exchange.method = route->method;
   }
+  std::optional<Refusal> refusal;
+  if (gate_) refusal = gate_(exchange.peer, *head);
+  if (!refusal) refusal = find_refusal(*head, route);
+  if (refusal) return refuse(*refusal, wants_body, head->close || draining_ || head->has_body());
 
   const Deadline body_deadline = in(limits_.body_time);
   if (head->expects_continue && head->has_body() &&
@@ -363,34 +427,41 @@ bool HttpListener::serve_request(Transport& transport, RequestReader& reader,
     return false;
   }
   if (head->has_body() && !registration.enter(Phase::receiving_body)) return false;
-  auto body = reader.read_body(*head, limits_.max_body_bytes, body_deadline);
+  auto body = reader.read_body(*head, route->max_body_bytes, body_deadline);
   if (!body) return give_up(body.error(), wants_body);
 
   if (!registration.enter(Phase::working)) return false;
   OneRequestStream stream(canonical_head(*head), transport, registration, limits_.send_time);
-  return router_->respond(stream, head->close, std::move(*body));
+  return router_->respond(stream, head->close, std::move(*body), exchange.status);
 }
 
-std::optional<HttpListener::Refusal> HttpListener::find_refusal(const RequestHead& head) const {
-  const Route* route = nullptr;
-  std::string allowed;
+const HttpListener::Route* HttpListener::find_route(const RequestHead& head) const noexcept {
+  const Route* found = nullptr;
   for (const Route& candidate : routes_) {
-    if (candidate.path != head.path) continue;
-    if (candidate.method == head.method) route = &candidate;
-    allowed += (allowed.empty() ? "" : ", ") + candidate.method;
+    if (!candidate.matches(head.path)) continue;
+    if (candidate.method == head.method) return &candidate;
+    found = &candidate;
   }
-  if (allowed.empty()) {
-    return Refusal{{ErrorCode::not_found, "there is no resource of that path on this listener"},
-                   {}};
-  }
+  return found;
+}
+
+std::optional<Refusal> HttpListener::find_refusal(const RequestHead& head,
+                                                  const Route* route) const {
   if (route == nullptr) {
+    return Refusal{{ErrorCode::not_found, "there is no resource of that path on this listener"}};
+  }
+  if (route->method != head.method) {
+    std::string allowed;
+    for (const Route& candidate : routes_) {
+      if (!candidate.matches(head.path)) continue;
+      allowed += (allowed.empty() ? "" : ", ") + candidate.method;
+    }
     return Refusal{{ErrorCode::method_not_allowed, "the resource allows " + allowed + " only"},
                    "Allow: " + allowed + "\r\n"};
   }
   if (route->media_types.empty()) {
     if (!head.has_body()) return std::nullopt;
-    return Refusal{{ErrorCode::malformed_request, "a request for this resource must have no body"},
-                   {}};
+    return Refusal{{ErrorCode::malformed_request, "a request for this resource must have no body"}};
   }
   const std::string* const type = head.find("content-type");
   const std::string* const encoding = head.find("content-encoding");
@@ -399,19 +470,16 @@ std::optional<HttpListener::Refusal> HttpListener::find_refusal(const RequestHea
       std::find(types.begin(), types.end(), media_type_of(*type)) == types.end()) {
     std::string list;
     for (const std::string& known : types) list += (list.empty() ? "" : " or ") + known;
-    return Refusal{{ErrorCode::unsupported_media_type, "the body's Content-Type must be " + list},
-                   {}};
+    return Refusal{{ErrorCode::unsupported_media_type, "the body's Content-Type must be " + list}};
   }
   if (encoding != nullptr && media_type_of(*encoding) != "identity") {
-    return Refusal{
-        {ErrorCode::unsupported_media_type, "the body must not be compressed or otherwise encoded"},
-        {}};
+    return Refusal{{ErrorCode::unsupported_media_type,
+                    "the body must not be compressed or otherwise encoded"}};
   }
-  if (head.content_length.value_or(0) > limits_.max_body_bytes) {
+  if (head.content_length.value_or(0) > route->max_body_bytes) {
     return Refusal{
         {ErrorCode::request_too_large,
-         "a body here may have at most " + std::to_string(limits_.max_body_bytes) + " bytes"},
-        {}};
+         "a body here may have at most " + std::to_string(route->max_body_bytes) + " bytes"}};
   }
   return std::nullopt;
 }

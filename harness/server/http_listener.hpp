@@ -14,7 +14,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/error.hpp"
@@ -53,9 +55,34 @@ struct HttpStatistics {
   std::uint64_t refused = 0;  // turned away because every connection was at work
 };
 
+// Who is at the other end of a connection.
+struct Peer {
+  std::string address;              // of inet_ntop, without the port
+  std::string certificate_subject;  // RFC 2253; empty if there was none
+};
+
+// A refusal that a listener's owner decides on.
+struct Refusal {
+  Error error;
+  std::string headers{};  // more lines for the response, each with its CRLF
+};
+
+// One request and how it was answered.
+struct Exchange {
+  const Peer& peer;
+  std::string_view method;  // one that the resource knows; "-": none
+  std::string_view route;   // the pattern of the resource; "-": no resource
+  int status = 0;           // 0: nothing was answered
+  double seconds = 0;
+};
+
 class HttpListener {
  public:
   using Handler = std::function<void(const httplib::Request&, httplib::Response&)>;
+  // Whether a request may go on, asked as soon as its head was read.
+  using Gate = std::function<std::optional<Refusal>(const Peer&, const RequestHead&)>;
+  // Told of every exchange, on the thread that handled it.
+  using Witness = std::function<void(const Exchange&)>;
 
   // `tls`, if any, must outlive the listener.
   HttpListener(HttpLimits limits, const TlsContext* tls);
@@ -66,9 +93,15 @@ class HttpListener {
   // Before start(). The path is matched exactly; a query part of the target is passed over.
   // Handlers run on many threads at once; an exception of theirs becomes 500 `internal`, or 507 for
   // std::bad_alloc.
+  // A path may end in "/{id}": any one segment of 1 to 64 letters, digits, '-' and '_', which is
+  // the request's matches[1].
   void get(const std::string& path, Handler handler);  // and HEAD
-  // `media_types`: of bodies that are understood.
-  void post(const std::string& path, std::vector<std::string> media_types, Handler handler);
+  // `media_types`: of bodies that are understood. `max_body_bytes`: 0: as the limits say.
+  void post(const std::string& path, std::vector<std::string> media_types, Handler handler,
+            std::size_t max_body_bytes = 0);
+  void del(const std::string& path, Handler handler);
+  void set_gate(Gate gate) { gate_ = std::move(gate); }
+  void set_witness(Witness witness) { witness_ = std::move(witness); }
 
   // Accepts connections from now on. Once.
   [[nodiscard]] Result<void> start(ListeningSocket socket);
@@ -87,12 +120,11 @@ class HttpListener {
   struct Connection;
   struct Route {
     std::string method;
-    std::string path;
+    std::string path;  // as given
     std::vector<std::string> media_types;
-  };
-  struct Refusal {
-    Error error;
-    std::string headers;  // more lines for the response, each with its CRLF
+    std::size_t max_body_bytes = 0;
+
+    [[nodiscard]] bool matches(std::string_view requested) const noexcept;
   };
 
   void accept_connections();
@@ -102,13 +134,16 @@ class HttpListener {
   [[nodiscard]] bool make_room();
   void turn_away(const FileDescriptor& connection) noexcept;
   void serve(Connection& connection) noexcept;
-  void serve_requests(int socket, Transport& transport,
+  void serve_requests(int socket, const Peer& peer, Transport& transport,
                       ConnectionTable::Registration& registration);
-  // One request; whether another may follow.
-  [[nodiscard]] bool serve_request(Transport& transport, RequestReader& reader,
+  // One request; whether another may follow. Fills in what the witness is told.
+  [[nodiscard]] bool serve_request(Exchange& exchange, Transport& transport, RequestReader& reader,
                                    ConnectionTable::Registration& registration);
+  // The resource that is asked for, whether or not it can be had like that.
+  [[nodiscard]] const Route* find_route(const RequestHead& head) const noexcept;
   // Why a request is refused before its body is read, if it is.
-  [[nodiscard]] std::optional<Refusal> find_refusal(const RequestHead& head) const;
+  [[nodiscard]] std::optional<Refusal> find_refusal(const RequestHead& head,
+                                                    const Route* route) const;
   // Writes a problem document; false when the connection is of no more use.
   bool write_refusal(Transport& transport, const Refusal& refusal, bool with_body,
                      bool close) const;
@@ -118,6 +153,8 @@ class HttpListener {
   const TlsContext* const tls_;
   std::unique_ptr<Router> router_;
   std::vector<Route> routes_;
+  Gate gate_;
+  Witness witness_;
 
   FileDescriptor wake_;  // an eventfd that ends accept_connections()
   ListeningSocket listening_;

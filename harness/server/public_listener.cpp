@@ -8,10 +8,9 @@
 #include <utility>
 
 #include "harness/protocol/epoch_document.hpp"
-#include "harness/protocol/http_status.hpp"
-#include "harness/protocol/problem_document.hpp"
 #include "harness/server/epoch_entry.hpp"
 #include "harness/server/image_health.hpp"
+#include "harness/server/problem_response.hpp"
 
 namespace gyre::server {
 namespace {
@@ -21,12 +20,6 @@ using protocol::Encoding;
 HttpLimits with_body_bound(HttpLimits limits, std::uint32_t max_keys) {
   limits.max_body_bytes = protocol::max_request_bytes(max_keys);
   return limits;
-}
-
-void set_problem(httplib::Response& response, const Error& error) {
-  response.status = protocol::http_status(error.code);
-  if (response.status == 503) response.set_header("Retry-After", "1");
-  response.set_content(protocol::encode_problem(error), std::string(protocol::problem_media_type));
 }
 
 // A body and the memory reserved for it, both kept until it has been sent.

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -18,7 +19,8 @@ TlsContext::TlsContext(std::unique_ptr<ssl_ctx_st, Free> context) noexcept
     : context_(std::move(context)) {}
 
 Result<TlsContext> TlsContext::load(const std::string& certificate_chain_file,
-                                    const std::string& key_file) {
+                                    const std::string& key_file,
+                                    const std::string& client_authorities_file) {
   std::unique_ptr<ssl_ctx_st, Free> context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr) return fail(ErrorCode::out_of_memory, "OpenSSL gave no TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -40,6 +42,22 @@ Result<TlsContext> TlsContext::load(const std::string& certificate_chain_file,
     return fail(
         ErrorCode::bad_configuration,
         "the TLS certificate and key must be readable, unencrypted PEM files that belong together");
+  }
+  if (!client_authorities_file.empty()) {
+    auto* const names = SSL_load_client_CA_file(client_authorities_file.c_str());
+    if (names == nullptr || SSL_CTX_load_verify_locations(
+                                context.get(), client_authorities_file.c_str(), nullptr) != 1) {
+      sk_X509_NAME_pop_free(names, X509_NAME_free);
+      ERR_clear_error();
+      return fail(ErrorCode::bad_configuration,
+                  "the authorities of client certificates must be a readable PEM file");
+    }
+    SSL_CTX_set_client_CA_list(context.get(), names);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    // A resumed session would bring a certificate that nobody has looked at again.
+    SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context.get(), 0);
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
   }
   return TlsContext(std::move(context));
 }
@@ -77,6 +95,22 @@ Transfer TlsTransport::repeat(Step step, Deadline deadline) {
 bool TlsTransport::handshake(Deadline deadline) {
   return repeat([this] { return SSL_accept(connection_.get()); }, deadline).outcome ==
          TransferOutcome::moved;
+}
+
+std::string TlsTransport::peer_subject() const {
+  if (connection_ == nullptr) return {};
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      SSL_get1_peer_certificate(connection_.get()), X509_free);
+  if (certificate == nullptr) return {};
+  const std::unique_ptr<BIO, decltype(&BIO_free)> text(BIO_new(BIO_s_mem()), BIO_free);
+  if (text == nullptr || X509_NAME_print_ex(text.get(), X509_get_subject_name(certificate.get()), 0,
+                                            XN_FLAG_RFC2253) < 0) {
+    ERR_clear_error();
+    return {};
+  }
+  char* bytes = nullptr;
+  const long length = BIO_get_mem_data(text.get(), &bytes);
+  return {bytes, static_cast<std::size_t>(std::max(length, 0L))};
 }
 
 Transfer TlsTransport::read(std::span<char> into, Deadline deadline) {

@@ -17,8 +17,11 @@ class TlsContext {
  public:
   // Both PEM; the key unencrypted. Errors: bad_configuration (a file is unreadable, or they do not
   // belong together).
+  // With a file of certificates of authorities (PEM), who connects must have a certificate that one
+  // of them issued.
   [[nodiscard]] static Result<TlsContext> load(const std::string& certificate_chain_file,
-                                               const std::string& key_file);
+                                               const std::string& key_file,
+                                               const std::string& client_authorities_file = {});
 
  private:
   friend class TlsTransport;
@@ -41,6 +44,10 @@ class TlsTransport final : public Transport {
 
   // Before anything else; false if the peer does not speak TLS, gives up, or the deadline passes.
   [[nodiscard]] bool handshake(Deadline deadline);
+
+  // The subject of the peer's verified certificate as RFC 2253 writes it; empty if it has none.
+  // After the handshake.
+  [[nodiscard]] std::string peer_subject() const;
 
   [[nodiscard]] Transfer read(std::span<char> into, Deadline deadline) override;
   [[nodiscard]] Transfer write(std::span<const char> from, Deadline deadline) override;
