@@ -281,6 +281,7 @@ void PirClient::ask_both(const std::function<void(Server&)>& ask) {
 
 Result<void> PirClient::retrying(const std::function<Result<void>(bool& retry)>& attempt) {
   auto backoff = std::min(options_.first_backoff, longest_backoff);
+  bool gone_before = false;
   for (unsigned done = 1;; ++done) {
     bool retry = false;
     auto result = attempt(retry);
@@ -289,6 +290,9 @@ Result<void> PirClient::retrying(const std::function<Result<void>(bool& retry)>&
       if (done > 1) result.error().message += ", in " + std::to_string(done) + " attempts";
       return result;
     }
+    // An epoch that is gone has a successor to be asked at once; one that goes away under every
+    // attempt is better waited for.
+    if (result.error().code == ErrorCode::epoch_gone && !std::exchange(gone_before, true)) continue;
     std::this_thread::sleep_for(backoff);
     backoff = std::min(backoff * 2, longest_backoff);
   }

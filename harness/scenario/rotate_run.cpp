@@ -75,6 +75,7 @@ LoadPlan RotateRun::load_plan(const ServerProcesses& servers, double per_second)
   load.keys = history_->keys();
   load.clients = plan_.clients;
   load.per_second = per_second;
+  load.refresh_every = std::min(1.0, seconds_per_rotation_ / 4);
   load.seed = seed_;
   load.key = RotatingHistory::key;
   load.connect = [&servers] { return connect_clients(servers); };
@@ -115,8 +116,8 @@ Result<void> RotateRun::rotate(Admins& rotator, const std::string& origin, std::
   for (const nlohmann::json& reply : *replies) {
     if (!reply.is_object() || !reply.contains("phases")) continue;
     for (const auto& phase : reply["phases"]) {
-      if (phase.contains("name") && phase.contains("seconds")) {
-        phase_seconds_[phase["name"]].push_back(phase["seconds"]);
+      if (phase.contains("phase") && phase.contains("seconds")) {
+        phase_seconds_[phase["phase"]].push_back(phase["seconds"]);
       }
     }
   }

@@ -52,8 +52,8 @@ Result<RotatingHistory> RotatingHistory::create(const HistoryPlan& plan, SeededR
                                                 const std::filesystem::path& directory,
                                                 const ProgressReport& progress) {
   RotatingHistory history;
-  history.keys_ =
-      static_cast<std::uint64_t>(static_cast<double>(plan.table_bytes / row_bytes) * load);
+  const std::uint64_t rows = plan.table_bytes / row_bytes;
+  history.keys_ = static_cast<std::uint64_t>(static_cast<double>(rows) * load);
   if (history.keys_ < plan.batch_rows) {
     return fail(ErrorCode::malformed_input,
                 "the table of a rotation scenario must have more keys than a batch has rows");

@@ -385,7 +385,9 @@ void HttpListener::serve_requests(int socket, const Peer& peer, Transport& trans
     Exchange exchange{peer, "-", "-"};
     const auto begun = std::chrono::steady_clock::now();
     more = serve_request(exchange, transport, reader, registration);
-    if (!witness_) continue;
+    // The end of a connection is no request.
+    const bool something_came = exchange.status != 0 || exchange.route != "-";
+    if (!witness_ || !something_came) continue;
     exchange.seconds = seconds_since(begun);
     witness_(exchange);
   }
