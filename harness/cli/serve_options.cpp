@@ -63,9 +63,11 @@ void add_serve_options(Options& options) {
       "max-keys", number(queries.max_keys), "keys in one request")(
       "max-answer-bytes", number(queries.max_answer_bytes), "answers to one request together")(
       "answer-memory-bytes", number(queries.answer_memory_bytes),
-      "answers that are not yet sent, of all requests")("max-passes", number(queries.max_passes),
-                                                        "scans at once")(
-      "max-waiting", number(queries.max_waiting), "queries that wait for a scan; more get 503")(
+      "answers that are not yet sent, of all requests")(
+      "max-pass-queries", number(queries.max_pass_queries),
+      "queries that one scan answers, of all requests together; 1 to 1024")(
+      "max-passes", number(queries.max_passes), "scans at once, of different snapshots; 1 to 16")(
+      "max-waiting", number(queries.max_waiting), "requests that wait for a scan; more get 503")(
       "queue-timeout", seconds(queries.patience), "how long one of them waits for its first scan")(
       "request-timeout", seconds(queries.request_time),
       "for all answers to one request; beyond, it gets 503")(
@@ -113,6 +115,7 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   reader.number("max-keys", server.queries.max_keys);
   reader.number("max-answer-bytes", server.queries.max_answer_bytes);
   reader.number("answer-memory-bytes", server.queries.answer_memory_bytes);
+  reader.number("max-pass-queries", server.queries.max_pass_queries);
   reader.number("max-passes", server.queries.max_passes);
   reader.number("max-waiting", server.queries.max_waiting, 0);
   reader.seconds("queue-timeout", server.queries.patience);

@@ -36,7 +36,7 @@ struct RequestHead;
 class RequestReader;
 
 struct HttpLimits {
-  std::size_t max_connections = 256;  // served at once, a thread each
+  std::size_t max_connections = 800;  // served at once, a thread each
   std::size_t max_head_bytes = 16 * 1024;
   std::size_t max_body_bytes = 1024 * 1024;
   std::chrono::milliseconds head_time{10'000};   // for a whole head, TLS handshake included

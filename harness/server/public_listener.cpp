@@ -84,10 +84,9 @@ void PublicListener::query(QueryKind kind, const httplib::Request& request,
   const Encoding encoding = request.get_header_value("Content-Type") == media_type(Encoding::json)
                                 ? Encoding::json
                                 : Encoding::binary;
-  const auto decoded =
-      protocol::decode_query_request(request.body, encoding, queries_.limits().max_keys);
+  auto decoded = protocol::decode_query_request(request.body, encoding, queries_.limits().max_keys);
   if (!decoded) return set_problem(response, decoded.error());
-  auto answered = queries_.answer(kind, *decoded);
+  auto answered = queries_.answer(kind, std::move(*decoded));
   if (!answered) return set_problem(response, answered.error());
   const auto payload = std::make_shared<const Payload>(
       Payload{protocol::encode(answered->response, encoding), std::move(answered->memory)});

@@ -15,6 +15,10 @@ namespace {
 // Threads that queries waiting for a pass must leave to everybody else.
 constexpr std::size_t spare_connections = 8;
 
+constexpr std::size_t max_connections = 16'384;
+constexpr std::size_t max_pass_queries = 1024;
+constexpr std::size_t max_passes = 16;
+
 constexpr std::chrono::seconds longest_retention{1'000'000'000};
 
 tl::unexpected<Error> unusable(std::string message) {
@@ -32,16 +36,22 @@ Result<void> ServerConfiguration::check() const {
   if (queries.max_keys == 0 || queries.max_keys > most_keys) {
     return unusable("a request must be allowed from 1 to 1048576 keys");
   }
-  if (queries.keys_per_turn == 0) return unusable("a turn must be for at least one key");
-  if (queries.max_passes == 0) return unusable("at least one pass must be allowed to run");
+  if (queries.max_pass_queries == 0 || queries.max_pass_queries > max_pass_queries) {
+    return unusable("a pass must be allowed from 1 to 1024 queries");
+  }
+  if (queries.max_passes == 0 || queries.max_passes > max_passes) {
+    return unusable("from 1 to 16 passes must be allowed to run at once");
+  }
   if (queries.max_answer_bytes == 0 || queries.answer_memory_bytes / 4 < queries.max_answer_bytes) {
     return unusable("the memory for answers must hold at least four times the largest answer");
   }
-  if (http.max_connections > 16'384 ||
-      http.max_connections < queries.max_passes + queries.max_waiting + spare_connections) {
+  // Each query in a pass may be of another connection.
+  if (http.max_connections > max_connections || queries.max_waiting > max_connections ||
+      http.max_connections <
+          queries.max_passes * queries.max_pass_queries + queries.max_waiting + spare_connections) {
     return unusable(
-        "there must be 8 more connections than passes and waiting queries together, and at most "
-        "16384");
+        "there must be 8 more connections than queries in all passes at once and waiting requests "
+        "together, and at most 16384");
   }
   if (http.max_head_bytes < 1024) return unusable("a head must be allowed at least 1024 bytes");
   for (const auto time : {http.head_time, http.body_time, http.send_time, http.idle_time,

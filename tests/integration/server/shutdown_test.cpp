@@ -91,13 +91,12 @@ TEST(Shutdown, PatienceEndsAtTheDeadline) {
   EXPECT_FALSE(connection.receive());
 }
 
-// Its requests take two turns of which the first does not end by itself.
+// Its requests take two passes of which the first does not end by itself.
 TEST(Shutdown, AtTheDeadlineAQueryEndsAfterThePassItIsIn) {
   RunningServer running([](ServerConfiguration& configuration) {
     short_farewell(configuration);
     configuration.http.farewell_time = std::chrono::seconds(60);
-    configuration.queries.keys_per_turn = 1;
-    configuration.queries.max_passes = 1;
+    configuration.queries.max_pass_queries = 1;
   });
   const auto held =
       std::make_shared<const HeldImage>(test_image(running.backend(), 0, RunningServer::geometry));

@@ -108,6 +108,7 @@ void few_connections(ServerConfiguration& configuration) {
   never_time_out(configuration);
   configuration.http.max_connections = 12;
   configuration.queries.max_passes = 1;
+  configuration.queries.max_pass_queries = 1;
   configuration.queries.max_waiting = 3;
 }
 

@@ -83,6 +83,7 @@ TEST_F(Tls, StalledHandshakesKeepNobodyOut) {
     c.http.head_time = c.http.idle_time = std::chrono::minutes(10);
     c.http.max_connections = 12;
     c.queries.max_passes = 1;
+    c.queries.max_pass_queries = 1;
     c.queries.max_waiting = 3;
   });
   std::vector<std::unique_ptr<RawConnection>> peers;

@@ -51,9 +51,12 @@ TEST(Server, RefusesConfigurationsThatCannotWork) {
   EXPECT_EQ(code([](auto& c) { c.party = 2; }), ErrorCode::bad_configuration);
   EXPECT_EQ(code([](auto& c) { c.queries.max_keys = 0; }), ErrorCode::bad_configuration);
   EXPECT_EQ(code([](auto& c) { c.queries.max_passes = 0; }), ErrorCode::bad_configuration);
-  EXPECT_EQ(code([](auto& c) { c.queries.answer_memory_bytes = c.queries.max_answer_bytes; }),
+  EXPECT_EQ(code([](auto& c) { c.queries.max_pass_queries = 0; }), ErrorCode::bad_configuration);
+  EXPECT_EQ(code([](auto& c) { c.queries.max_pass_queries = 1025; }), ErrorCode::bad_configuration);
+  // Every query of a full pass may have a connection of its own.
+  EXPECT_EQ(code([](auto& c) { c.http.max_connections = c.queries.max_waiting + 8; }),
             ErrorCode::bad_configuration);
-  EXPECT_EQ(code([](auto& c) { c.http.max_connections = c.queries.max_waiting; }),
+  EXPECT_EQ(code([](auto& c) { c.queries.answer_memory_bytes = c.queries.max_answer_bytes; }),
             ErrorCode::bad_configuration);
   EXPECT_EQ(code([](auto& c) { c.http.head_time = std::chrono::milliseconds(0); }),
             ErrorCode::bad_configuration);

@@ -167,7 +167,6 @@ TEST(QueryService, TheLeaseEndsBeforeTheAnswerIsSent) {
 
 TEST(QueryService, PassesAndWaitingQueriesAreBounded) {
   QueryLimits limits;
-  limits.max_passes = 1;
   limits.max_waiting = 1;
   Parties parties(limits);
   const auto held = std::make_shared<const HeldImage>(test_image(parties.backend, 0, geometry));
@@ -189,7 +188,6 @@ TEST(QueryService, PassesAndWaitingQueriesAreBounded) {
 
 TEST(QueryService, PatienceEnds) {
   QueryLimits limits;
-  limits.max_passes = 1;
   limits.patience = std::chrono::milliseconds(1);
   Parties parties(limits);
   const auto held = std::make_shared<const HeldImage>(test_image(parties.backend, 0, geometry));
@@ -231,17 +229,17 @@ class CountingImage final : public Image {
   mutable std::atomic<std::size_t> passes_ = 0;
 };
 
-// A service of one pass at a time, and a request of three turns.
+// A service of short passes, and a request that needs three of them.
 struct LongRequest {
-  explicit LongRequest(const CountingImage::AfterPass& after, QueryLimits limits = one_pass())
+  explicit LongRequest(const CountingImage::AfterPass& after, QueryLimits limits = short_passes())
       : parties(limits) {
     publish(parties.epochs, test_epoch(0, std::make_shared<const CountingImage>(
                                               test_image(parties.backend, 0, geometry), after)));
-    request.keys.assign(2 * limits.keys_per_turn + 1, key_for(parties, 0));
+    request.keys.assign(2 * limits.max_pass_queries + 1, key_for(parties, 0));
   }
-  static QueryLimits one_pass() {
+  static QueryLimits short_passes() {
     QueryLimits limits;
-    limits.max_passes = 1;
+    limits.max_pass_queries = 8;
     return limits;
   }
   [[nodiscard]] QueryService& service() { return *parties.services[0]; }
@@ -253,7 +251,7 @@ struct LongRequest {
   QueryRequest request;
 };
 
-TEST(QueryService, ALongRequestGoesBehindAShortOneThatWaits) {
+TEST(QueryService, ALongRequestSharesItsPassesWithAShortOneThatWaits) {
   std::vector<std::size_t> keys_of_passes;
   std::thread short_one;
   LongRequest* asked = nullptr;
@@ -270,9 +268,9 @@ TEST(QueryService, ALongRequestGoesBehindAShortOneThatWaits) {
   const auto answered = request.answer();
   short_one.join();
   ASSERT_TRUE(answered);
-  const std::size_t full = request.service().limits().keys_per_turn;
-  EXPECT_EQ(keys_of_passes, (std::vector<std::size_t>{full, 1, full, 1}));
-  // One key, one answer: turns change nothing about them.
+  const std::size_t full = request.service().limits().max_pass_queries;
+  EXPECT_EQ(keys_of_passes, (std::vector<std::size_t>{full, full, 2}));
+  // One key, one answer: in whatever pass.
   const auto& answers = answered->response.answers;
   ASSERT_EQ(answers.size(), request.request.keys.size() * geometry.row_bytes);
   for (std::size_t at = geometry.row_bytes; at < answers.size(); ++at) {
@@ -280,7 +278,7 @@ TEST(QueryService, ALongRequestGoesBehindAShortOneThatWaits) {
   }
 }
 
-TEST(QueryService, AllTurnsOfARequestAreFromOneEpoch) {
+TEST(QueryService, AllPassesOfARequestAreFromOneEpoch) {
   LongRequest* asked = nullptr;
   LongRequest request([&](std::size_t pass, std::size_t) {
     if (pass == 0) asked->parties.publish_table(1);
@@ -295,8 +293,8 @@ TEST(QueryService, AllTurnsOfARequestAreFromOneEpoch) {
                          answers.end() - geometry.row_bytes));
 }
 
-TEST(QueryService, ARequestThatTakesTooLongEndsBetweenTurns) {
-  QueryLimits limits = LongRequest::one_pass();
+TEST(QueryService, ARequestThatTakesTooLongEndsBetweenPasses) {
+  QueryLimits limits = LongRequest::short_passes();
   limits.request_time = std::chrono::milliseconds(20);
   std::size_t passes = 0;
   LongRequest request(
@@ -310,7 +308,7 @@ TEST(QueryService, ARequestThatTakesTooLongEndsBetweenTurns) {
   EXPECT_EQ(request.service().answer_memory_left(), limits.answer_memory_bytes);
 }
 
-TEST(QueryService, AStopEndsARequestBetweenTurns) {
+TEST(QueryService, AStopEndsARequestBetweenPasses) {
   std::size_t passes = 0;
   LongRequest* asked = nullptr;
   LongRequest request([&](std::size_t, std::size_t) {

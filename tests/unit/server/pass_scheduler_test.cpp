@@ -1,0 +1,495 @@
+#include "harness/server/pass_scheduler.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <new>
+#include <numeric>
+#include <set>
+#include <thread>
+
+#include "core/retirer.hpp"
+#include "tests/support/code_of.hpp"
+#include "tests/support/generators.hpp"
+#include "tests/support/scripted_image.hpp"
+#include "tests/support/test_table.hpp"
+
+namespace gyre::server {
+namespace {
+
+constexpr Geometry geometry{600, 12, 4};
+constexpr Deadline never = Deadline::max();
+
+using Numbers = std::vector<std::uint64_t>;
+using Passes = std::vector<Numbers>;
+using std::chrono::milliseconds;
+
+Deadline in(milliseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
+
+// Scripted images, each the base of a current and of retained minor epochs, and a scheduler.
+class Bench {
+ public:
+  explicit Bench(SchedulerLimits limits, RetentionPolicy policy = generous())
+      : epochs_("boot", policy, retirer_), scheduler_(limits) {}
+
+  static RetentionPolicy generous() {
+    RetentionPolicy policy;
+    policy.retain_bases = 16;
+    return policy;
+  }
+
+  std::shared_ptr<const ScriptedImage> add_base(ScriptedImage::Script script = {}) {
+    auto image = std::make_shared<const ScriptedImage>(static_cast<unsigned>(bases_.size()),
+                                                       geometry, std::move(script));
+    bases_.push_back(image.get());
+    overlay_ = {};
+    publish_epoch(image);
+    return image;
+  }
+  // One batch more on the newest base.
+  void add_batch() {
+    OverlayBatch batch{overlay_.batches() + 1, {3}, std::vector<std::byte>(geometry.row_bytes)};
+    overlay_ = *overlay_.append(geometry, std::move(batch));
+    publish_epoch(epochs_.current()->epoch().images.front());
+  }
+  [[nodiscard]] EpochId id(std::size_t base, std::size_t batches) const {
+    Epoch epoch;
+    epoch.content_id.fill(static_cast<std::byte>(base + 1));
+    return EpochId::of_base(epoch.content_id, batches);
+  }
+
+  [[nodiscard]] Result<PassAnswers> answer(const Numbers& numbers,
+                                           const EpochChoice& choice = CurrentEpoch{},
+                                           QueryKind kind = QueryKind::row,
+                                           Deadline first_pass = never, Deadline all = never) {
+    std::vector<dpf::Key> keys;
+    for (const std::uint64_t number : numbers) keys.push_back(numbered_key(number));
+    return scheduler_.answer({.lease = *epochs_.lease(choice),
+                              .kind = kind,
+                              .keys = std::move(keys),
+                              .memory = *memory_.reserve(1),
+                              .first_pass_deadline = first_pass,
+                              .deadline = all});
+  }
+  // What answer() should give.
+  [[nodiscard]] std::vector<std::byte> expected(const Numbers& numbers, std::size_t base = 0,
+                                                std::size_t batches = 0,
+                                                QueryKind kind = QueryKind::row) const {
+    std::vector<std::byte> all;
+    for (const std::uint64_t number : numbers) {
+      const auto one = scripted_answer(static_cast<unsigned>(base), geometry, kind,
+                                       numbered_key(number), batches);
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  }
+
+  // A request on a thread of its own; returns once it waits, if it should.
+  template <typename... More>
+  std::future<std::optional<ErrorCode>> ask(Numbers numbers, More... more) {
+    return std::async(std::launch::async, [=, this] { return code_of(answer(numbers, more...)); });
+  }
+  template <typename... More>
+  std::future<std::optional<ErrorCode>> ask_and_wait(Numbers numbers, More... more) {
+    const std::size_t before = scheduler_.waiting();
+    auto asked = ask(std::move(numbers), more...);
+    while (scheduler_.waiting() == before) std::this_thread::yield();
+    return asked;
+  }
+
+  [[nodiscard]] PassScheduler& scheduler() { return scheduler_; }
+  [[nodiscard]] EpochTable& epochs() { return epochs_; }
+  [[nodiscard]] Retirer& retirer() { return retirer_; }
+  [[nodiscard]] const MemoryBudget& memory() const { return memory_; }
+
+ private:
+  void publish_epoch(std::shared_ptr<const Image> image) {
+    Epoch epoch = test_epoch(static_cast<unsigned>(bases_.size() - 1), std::move(image));
+    epoch.id = id(bases_.size() - 1, overlay_.batches());
+    epoch.overlay = overlay_;
+    publish(epochs_, std::move(epoch));
+  }
+
+  MemoryBudget memory_{1'000'000};
+  Retirer retirer_;
+  EpochTable epochs_;
+  std::vector<const Image*> bases_;
+  Overlay overlay_;
+  PassScheduler scheduler_;
+};
+
+SchedulerLimits limits_of(std::size_t pass_queries, std::size_t max_passes = 1,
+                          std::size_t max_waiting = 100) {
+  return {.pass = {.queries = pass_queries}, .max_passes = max_passes, .max_waiting = max_waiting};
+}
+
+TEST(PassScheduler, AnIdleOneAnswersOnTheThreadThatAsks) {
+  Bench bench(limits_of(4));
+  std::thread::id ran_on;
+  const auto image = bench.add_base([&](std::size_t) {
+    ran_on = std::this_thread::get_id();
+    return Result<void>{};
+  });
+  const auto answered = bench.answer({7});
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->bytes, bench.expected({7}));
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+  EXPECT_EQ(bench.scheduler().statistics().passes, 1U);
+}
+
+TEST(PassScheduler, ThoseWhoComeDuringAPassShareTheNext) {
+  Bench bench(limits_of(8));
+  const auto image = bench.add_base();
+  bench.add_batch();
+  bench.add_batch();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  // Of three minor epochs over the same image, rows and pages.
+  auto second = bench.ask_and_wait({2}, bench.id(0, 0));
+  auto third = bench.ask_and_wait({3, 4}, bench.id(0, 1), QueryKind::page);
+  auto fourth = std::async(std::launch::async, [&] { return bench.answer({5}); });
+  while (bench.scheduler().waiting() != 3) std::this_thread::yield();
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(second.get());
+  EXPECT_FALSE(third.get());
+  const auto answered = fourth.get();
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->bytes, bench.expected({5}, 0, 2));
+  EXPECT_EQ(image->passes(), (Passes{{1}, {2, 3, 4, 5}}));
+  const PassStatistics statistics = bench.scheduler().statistics();
+  EXPECT_EQ(statistics.passes, 2U);
+  EXPECT_EQ(statistics.queries, 5U);
+  EXPECT_EQ(statistics.largest_pass, 4U);
+}
+
+TEST(PassScheduler, WhoComesFirstIsInTheFirstPassThatHasRoom) {
+  Bench bench(limits_of(2));
+  const auto image = bench.add_base();
+  image->hold();
+  std::vector<std::future<std::optional<ErrorCode>>> asked;
+  asked.push_back(bench.ask({0}));
+  image->wait_for_passes(1);
+  for (std::uint64_t number = 1; number <= 5; ++number) {
+    asked.push_back(bench.ask_and_wait({number}));
+  }
+  image->release_all();
+  for (auto& one : asked) EXPECT_FALSE(one.get());
+  EXPECT_EQ(image->passes(), (Passes{{0}, {1, 2}, {3, 4}, {5}}));
+}
+
+TEST(PassScheduler, ALongRequestDoesNotKeepShortOnesWaiting) {
+  Bench bench(limits_of(4));
+  const auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({0});
+  image->wait_for_passes(1);
+  Numbers numbers(9);
+  std::iota(numbers.begin(), numbers.end(), 100);
+  auto long_one = std::async(std::launch::async, [&] { return bench.answer(numbers); });
+  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
+  auto second = bench.ask_and_wait({1});
+  auto third = bench.ask_and_wait({2});
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(second.get());
+  EXPECT_FALSE(third.get());
+  const auto answered = long_one.get();
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->bytes, bench.expected(numbers));
+  EXPECT_EQ(image->passes(),
+            (Passes{{0}, {100, 101, 1, 2}, {102, 103, 104, 105}, {106, 107, 108}}));
+}
+
+TEST(PassScheduler, DifferentImagesAreScannedAtOnceUpToABound) {
+  Bench bench(limits_of(4, 2));
+  std::array<std::shared_ptr<const ScriptedImage>, 3> images;
+  std::vector<std::future<std::optional<ErrorCode>>> asked;
+  for (auto& image : images) {
+    image = bench.add_base();
+    image->hold();
+  }
+  for (std::size_t base : {0U, 1U}) {
+    asked.push_back(bench.ask({base}, bench.id(base, 0)));
+    images[base]->wait_for_passes(1);
+  }
+  // The first of these asked first, but images take turns.
+  asked.push_back(bench.ask_and_wait({10}, bench.id(0, 0)));
+  asked.push_back(bench.ask_and_wait({12}, bench.id(2, 0)));
+  EXPECT_TRUE(images[2]->passes().empty());
+  images[0]->release(1);
+  images[2]->wait_for_passes(1);
+  EXPECT_EQ(images[0]->passes().size(), 1U);
+  for (const auto& image : images) image->release_all();
+  for (auto& one : asked) EXPECT_FALSE(one.get());
+  EXPECT_EQ(images[0]->passes(), (Passes{{0}, {10}}));
+  EXPECT_EQ(images[2]->passes(), (Passes{{12}}));
+}
+
+TEST(PassScheduler, WhoFindsNoRoomToWaitIsToldSo) {
+  Bench bench(limits_of(4, 1, 2));
+  const auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  auto second = bench.ask_and_wait({2});
+  auto third = bench.ask_and_wait({3});
+  EXPECT_EQ(code_of(bench.answer({4})), ErrorCode::queue_full);
+  const auto other = bench.add_base();  // nor is there for queries on other images
+  EXPECT_EQ(code_of(bench.answer({5})), ErrorCode::queue_full);
+  EXPECT_EQ(bench.scheduler().statistics().refused, 2U);
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(second.get());
+  EXPECT_FALSE(third.get());
+  EXPECT_FALSE(code_of(bench.answer({6})));
+}
+
+TEST(PassScheduler, WhoWaitsTooLongLeavesTheQueue) {
+  Bench bench(limits_of(4));
+  const auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  EXPECT_EQ(code_of(bench.answer({2}, CurrentEpoch{}, QueryKind::row, in(milliseconds(1)))),
+            ErrorCode::queue_full);
+  EXPECT_EQ(bench.scheduler().waiting(), 0U);
+  EXPECT_EQ(bench.scheduler().statistics().late, 1U);
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_EQ(image->passes(), (Passes{{1}}));
+}
+
+// The pass, which goes on, must not touch what the request has taken with it.
+TEST(PassScheduler, WhoIsLateInAPassLeavesItAndThePassGoesOn) {
+  Bench bench(limits_of(4));
+  const auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  auto leader = bench.ask_and_wait({2});
+  auto late = bench.ask_and_wait({3}, CurrentEpoch{}, QueryKind::row, never, in(milliseconds(50)));
+  auto patient = std::async(std::launch::async, [&] { return bench.answer({4}); });
+  while (bench.scheduler().waiting() != 3) std::this_thread::yield();
+  image->release(1);
+  image->wait_for_passes(2);
+  EXPECT_EQ(late.get(), ErrorCode::queue_full);
+  EXPECT_LT(bench.memory().left(), 1'000'000U) << "the pass has its memory still";
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(leader.get());
+  const auto answered = patient.get();
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->bytes, bench.expected({4}));
+  EXPECT_EQ(image->passes(), (Passes{{1}, {2, 3, 4}}));
+}
+
+TEST(PassScheduler, AFailingPassFailsOnlyTheRequestsInIt) {
+  Bench bench(limits_of(2));
+  const auto image = bench.add_base([](std::size_t pass) -> Result<void> {
+    if (pass == 1) return fail(ErrorCode::device_failed, "as the test wants it");
+    if (pass == 2) throw std::bad_alloc();
+    return {};
+  });
+  image->hold();
+  std::vector<std::future<std::optional<ErrorCode>>> asked;
+  asked.push_back(bench.ask({0}));
+  image->wait_for_passes(1);
+  for (std::uint64_t number = 1; number <= 6; ++number) {
+    asked.push_back(bench.ask_and_wait({number}));
+  }
+  image->release_all();
+  std::vector<std::optional<ErrorCode>> codes;
+  for (auto& one : asked) codes.push_back(one.get());
+  const std::vector<std::optional<ErrorCode>> expected = {std::nullopt,
+                                                          ErrorCode::device_failed,
+                                                          ErrorCode::device_failed,
+                                                          ErrorCode::out_of_memory,
+                                                          ErrorCode::out_of_memory,
+                                                          std::nullopt,
+                                                          std::nullopt};
+  EXPECT_EQ(codes, expected);
+  EXPECT_EQ(bench.scheduler().statistics().failed_passes, 2U);
+  EXPECT_EQ(bench.memory().left(), 1'000'000U);
+}
+
+TEST(PassScheduler, ClosedItLetsThePassEndAndBeginsNoOther) {
+  Bench bench(limits_of(2));
+  const auto image = bench.add_base();
+  image->hold();
+  auto in_pass = bench.ask({1});
+  image->wait_for_passes(1);
+  auto in_both = bench.ask_and_wait({2, 3, 4});  // one pass is not enough
+  auto waiting = bench.ask_and_wait({5});
+  image->release(1);
+  image->wait_for_passes(2);
+  EXPECT_FALSE(in_pass.get());
+  auto too_late = bench.ask_and_wait({6});
+  bench.scheduler().close();
+  EXPECT_EQ(too_late.get(), ErrorCode::draining);
+  EXPECT_EQ(code_of(bench.answer({7})), ErrorCode::draining);
+  EXPECT_EQ(bench.scheduler().waiting(), 0U);
+  image->release_all();
+  EXPECT_FALSE(waiting.get()) << "its answer was in the pass under way";
+  EXPECT_EQ(in_both.get(), ErrorCode::draining);
+  EXPECT_EQ(image->passes(), (Passes{{1}, {2, 5}}));
+}
+
+TEST(PassScheduler, AfterAPassNobodyHoldsTheEpoch) {
+  RetentionPolicy policy;
+  policy.retain_epochs = 0;
+  policy.retain_bases = 0;
+  Bench bench(limits_of(8), policy);
+  auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  auto second = bench.ask_and_wait({2});
+  auto third = bench.ask_and_wait({3});
+  bench.add_base();
+  const std::weak_ptr<const ScriptedImage> weak = image;
+  image->release_all();
+  image.reset();
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(second.get());
+  EXPECT_FALSE(third.get());
+  bench.retirer().drain();
+  EXPECT_TRUE(weak.expired());
+}
+
+// Requests at random from many threads on epochs of two bases, at random moments.
+RC_GTEST_PROP(PassScheduler, EveryQueryIsAnsweredOnceAndAsItself, ()) {
+  struct Asked {
+    Numbers numbers;
+    std::size_t base;
+    std::size_t batches;
+    QueryKind kind;
+    unsigned pause_us;
+  };
+  const SchedulerLimits limits{.pass = {.queries = *anywhere_in<std::size_t>(1, 12),
+                                        .answer_bytes = *anywhere_in<std::uint64_t>(1, 400)},
+                               .max_passes = *anywhere_in<std::size_t>(1, 3)};
+  std::vector<std::vector<Asked>> plan(*anywhere_in<std::size_t>(2, 10));
+  std::uint64_t number = 0;
+  for (auto& requests : plan) {
+    requests.resize(*anywhere_in<std::size_t>(1, 6));
+    for (Asked& request : requests) {
+      request.numbers.resize(*anywhere_in<int>(0, 4) == 0 ? *anywhere_in<std::size_t>(2, 40) : 1);
+      std::iota(request.numbers.begin(), request.numbers.end(), number);
+      number += request.numbers.size();
+      request.base = *anywhere_in<std::size_t>(0, 2);
+      request.batches = *anywhere_in<std::size_t>(0, 3);
+      request.kind = *rc::gen::element(QueryKind::row, QueryKind::page);
+      request.pause_us = *anywhere_in<unsigned>(0, 200);
+    }
+  }
+  const auto pass_us = *anywhere_in<unsigned>(0, 300);
+
+  Bench bench(limits);
+  std::array<std::shared_ptr<const ScriptedImage>, 2> images;
+  std::atomic<std::size_t> running = 0;
+  std::atomic<std::size_t> most = 0;
+  for (auto& image : images) {
+    image = bench.add_base([&](std::size_t) {
+      const std::size_t now = ++running;
+      for (std::size_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(pass_us));
+      --running;
+      return Result<void>{};
+    });
+    bench.add_batch();
+    bench.add_batch();
+  }
+  std::atomic<std::size_t> wrong = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (const auto& requests : plan) {
+      threads.emplace_back([&] {
+        for (const Asked& request : requests) {
+          std::this_thread::sleep_for(std::chrono::microseconds(request.pause_us));
+          const auto answered =
+              bench.answer(request.numbers, bench.id(request.base, request.batches), request.kind);
+          if (!answered || answered->bytes != bench.expected(request.numbers, request.base,
+                                                             request.batches, request.kind)) {
+            ++wrong;
+          }
+        }
+      });
+    }
+  }
+  RC_ASSERT(wrong == 0U);
+  RC_ASSERT(most <= limits.max_passes);
+  std::set<std::uint64_t> seen;
+  std::size_t passes = 0;
+  for (const auto& image : images) {
+    RC_ASSERT(image->most_at_once() <= 1U);
+    for (const Numbers& pass : image->passes()) {
+      ++passes;
+      RC_ASSERT(!pass.empty());
+      RC_ASSERT(pass.size() <= limits.pass.queries);
+      for (const std::uint64_t one : pass) RC_ASSERT(seen.insert(one).second);
+    }
+  }
+  RC_ASSERT(seen.size() == number);
+  const PassStatistics statistics = bench.scheduler().statistics();
+  RC_ASSERT(statistics.passes == passes);
+  RC_ASSERT(statistics.queries == number);
+  RC_ASSERT(bench.scheduler().waiting() == 0U);
+  RC_ASSERT(bench.memory().left() == 1'000'000U);
+}
+
+// The same under deadlines that may pass, passes that may fail, a short queue and a close at some
+// moment: each request ends, with its own answer or a documented error.
+RC_GTEST_PROP(PassScheduler, WhateverHappensEveryRequestEnds, ()) {
+  const SchedulerLimits limits{.pass = {.queries = *anywhere_in<std::size_t>(1, 6)},
+                               .max_passes = *anywhere_in<std::size_t>(1, 3),
+                               .max_waiting = *anywhere_in<std::size_t>(0, 8)};
+  const auto failing = *anywhere_in<std::size_t>(1, 6);  // every so many passes
+  const auto threads_count = *anywhere_in<std::size_t>(2, 10);
+  const auto close_after_us = *anywhere_in<unsigned>(0, 6000);
+  const auto patience_us = *anywhere_in<unsigned>(1, 2000);
+  Bench bench(limits);
+  for (int base = 0; base < 2; ++base) {
+    bench.add_base([&](std::size_t pass) -> Result<void> {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+      if (pass % failing == 0) return fail(ErrorCode::out_of_memory, "as the test wants it");
+      return {};
+    });
+  }
+  std::atomic<std::size_t> wrong = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t thread = 0; thread < threads_count; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (std::uint64_t i = 0; i < 8; ++i) {
+          const std::size_t base = (thread + i) % 2;
+          const Numbers numbers(1 + (thread + i) % 5, thread * 100 + i);
+          const Deadline soon =
+              std::chrono::steady_clock::now() + std::chrono::microseconds(patience_us);
+          const auto answered = bench.answer(numbers, bench.id(base, 0), QueryKind::row, soon,
+                                             soon + std::chrono::microseconds(patience_us));
+          if (answered ? answered->bytes != bench.expected(numbers, base)
+                       : answered.error().code != ErrorCode::queue_full &&
+                             answered.error().code != ErrorCode::draining &&
+                             answered.error().code != ErrorCode::out_of_memory) {
+            ++wrong;
+          }
+        }
+      });
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(close_after_us));
+    bench.scheduler().close();
+  }
+  RC_ASSERT(wrong == 0U);
+  RC_ASSERT(bench.scheduler().waiting() == 0U);
+  RC_ASSERT(bench.memory().left() == 1'000'000U);
+}
+
+}  // namespace
+}  // namespace gyre::server
