@@ -110,7 +110,7 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
                backends.preferred_first.front()->name());
 
   server::Administration administration(
-      server.epochs(), server.retirer(), backends.all(),
+      server.epochs(), server.retirer(), backends.all(), settings.host_images,
       std::make_unique<server::SourceOrigin>(settings.rotations.sources),
       settings.rotations.limits);
   auto published =

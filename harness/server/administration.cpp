@@ -31,20 +31,21 @@ Result<void> AdministrationLimits::check() const {
 }
 
 Administration::Administration(EpochTable& epochs, Retirer& retirer, std::vector<Backend*> backends,
-                               std::unique_ptr<SnapshotOrigin> origin,
+                               HostImages host_images, std::unique_ptr<SnapshotOrigin> origin,
                                const AdministrationLimits& limits)
     : writer_(epochs, crypto::sha256, limits.writer),
       origin_(std::move(origin)),
       compactor_(writer_),
-      rotations_(RotationEnvironment{epochs, writer_, *origin_, stage_in(std::move(backends)),
-                                     [&epochs, &retirer] {
-                                       epochs.drop_other_bases();
-                                       retirer.drain();
-                                     },
-                                     // Nothing is durable yet: a restart begins with the snapshot
-                                     // that the server is started with.
-                                     [] { return Result<void>(); }},
-                 limits.rotations, epochs.boot()),
+      rotations_(
+          RotationEnvironment{epochs, writer_, *origin_, stage_in(std::move(backends), host_images),
+                              [&epochs, &retirer] {
+                                epochs.drop_other_bases();
+                                retirer.drain();
+                              },
+                              // Nothing is durable yet: a restart begins with the snapshot
+                              // that the server is started with.
+                              [] { return Result<void>(); }},
+          limits.rotations, epochs.boot()),
       resources_(rotations_, writer_, epochs, compactor_, limits.updates) {}
 
 }  // namespace gyre::server

@@ -31,10 +31,12 @@ struct AdministrationLimits {
 // used from any.
 class Administration {
  public:
-  // What is referred to must outlive it; the table must have no other writer. Throws std::bad_alloc
+  // What is referred to must outlive it; the table must have no other writer. `host_images`: of
+  // rotations. Throws std::bad_alloc
   // and std::system_error.
   Administration(EpochTable& epochs, Retirer& retirer, std::vector<Backend*> backends,
-                 std::unique_ptr<SnapshotOrigin> origin, const AdministrationLimits& limits);
+                 HostImages host_images, std::unique_ptr<SnapshotOrigin> origin,
+                 const AdministrationLimits& limits);
 
   [[nodiscard]] EpochWriter& writer() noexcept { return writer_; }
   [[nodiscard]] RotationService& rotations() noexcept { return rotations_; }

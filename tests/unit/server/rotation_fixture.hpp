@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -228,6 +229,7 @@ class RotationTest : public testing::Test {
         writer_,
         origin_,
         [this, stage](const Geometry& geometry) -> Result<std::unique_ptr<ImagesStaging>> {
+          at_stage_();
           auto inside = stage(geometry);
           if (!inside) return forward_error(inside);
           return std::make_unique<GatedStaging>(std::move(*inside), at_seal_);
@@ -295,7 +297,8 @@ class RotationTest : public testing::Test {
   Gate at_seal_;
   Gate at_commit_;
   std::optional<Error> commit_error_;
-  RotationService service_;  // last: its threads use the others
+  std::function<void()> at_stage_ = [] {};  // before memory is reserved; may throw
+  RotationService service_;                 // last: its threads use the others
 };
 
 // A batch that sets one row of each table to a repeated byte.

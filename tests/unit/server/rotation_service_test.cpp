@@ -196,6 +196,28 @@ TEST_F(RefusedRotationTest, ACommitThatFails) {
   EXPECT_EQ(code_of_run(snapshot_.by_manifest()), std::nullopt);
 }
 
+TEST_F(RefusedRotationTest, ATableThatIsNoWholeNumberOfPages) {
+  snapshot_.manifest.metadata.geometry.rows_per_page = 7;  // of 2,400 rows
+  snapshot_.name();
+  snapshot_.publish_at(origin_);
+  const int opened = origin_.opened;
+  expect_refused("misaligned_size", snapshot_.raw());
+  EXPECT_EQ(origin_.opened, opened + 2);  // by the clean one after it
+  expect_refused("misaligned_size", snapshot_.by_manifest());
+}
+
+TEST_F(RefusedRotationTest, ADefectOrAFailedAllocation) {
+  snapshot_.publish_at(origin_);
+  const Observed before = observe();
+  at_stage_ = [] { throw std::bad_alloc(); };
+  EXPECT_EQ(code_of_run(snapshot_.raw()), "out_of_memory");
+  at_stage_ = [] { throw std::logic_error("on purpose"); };
+  EXPECT_EQ(code_of_run(snapshot_.raw()), "internal");
+  EXPECT_TRUE(observe() == before);
+  at_stage_ = [] {};
+  EXPECT_EQ(code_of_run(snapshot_.raw()), std::nullopt);
+}
+
 class NarrowRotationTest : public RotationTest {
  protected:
   NarrowRotationTest() : RotationTest(0, narrow()) {}
@@ -633,6 +655,16 @@ TEST_F(RotationServiceTest, AFaultOfRetiringLeavesTheNewEpochPublished) {
   const HeldPoint held(FaultPoint::retire, Error{ErrorCode::internal, "on purpose"});
   EXPECT_EQ(code_of_run(snapshot.raw()), std::nullopt);
   EXPECT_EQ(current(), snapshot.id());
+}
+
+TEST_P(StoppedRotationTest, NotWhileItRetires) {
+  HeldPoint::gate.close();
+  const HeldPoint held(FaultPoint::retire, std::nullopt);
+  const auto rotation = service_.start(next_.raw()).value();
+  HeldPoint::gate.wait_for_arrival();
+  stop(*rotation, [] { HeldPoint::gate.open(); });
+  EXPECT_EQ(rotation->document().state, RotationState::published);
+  EXPECT_EQ(current(), next_.id());
 }
 
 TEST_P(StoppedRotationTest, WhileItDigestsOrValidates) {
