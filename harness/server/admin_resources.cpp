@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "core/ascii.hpp"
@@ -93,14 +92,12 @@ Result<AdminAnswer> AdminResources::post_rollback(std::string_view body) {
 
 Result<AdminAnswer> AdminResources::post_updates(std::string_view body,
                                                  protocol::Encoding encoding) {
-  const auto row_bytes_of = [this](const Bytes16& table) -> std::optional<std::uint32_t> {
-    for (const Lease& lease : epochs_.snapshot()) {
-      const Metadata& metadata = lease.epoch().metadata;
-      if (metadata.table == table) return metadata.geometry.row_bytes;
-    }
-    return std::nullopt;
-  };
-  auto batch = protocol::decode_update_batch(body, encoding, update_limits_, row_bytes_of);
+  protocol::KnownTables known;
+  for (const Lease& lease : epochs_.snapshot()) {
+    const Metadata& metadata = lease.epoch().metadata;
+    known.emplace(metadata.table, metadata.geometry.row_bytes);
+  }
+  auto batch = protocol::decode_update_batch(body, encoding, update_limits_, known);
   if (!batch) return forward_error(batch);
   auto applied = writer_.apply(*batch);
   if (!applied) return forward_error(applied);

@@ -283,5 +283,49 @@ TEST(RotationOverHttp, EpochDocumentsAndAnswersBelongTogetherWhateverChangesMean
   second.join();
 }
 
+TEST(RotationOverHttp, EveryBatchForBothTablesIsTakenAndKeptWhileTheServerRotatesBetweenThem) {
+  AdministeredServer server;
+  std::vector<TestSnapshot> snapshots;
+  for (unsigned number = 0; number < 4; ++number) {
+    snapshots.emplace_back(number, /*table_number=*/number % 2, 0, AdministeredServer::geometry);
+  }
+  server.install(snapshots[0]);
+  std::atomic<bool> over = false;
+  std::thread feeding([&] {
+    // In the binary form, which says less: what a table's rows are the server must know or find
+    // out.
+    for (std::uint64_t seq = 1; !over; ++seq) {
+      const std::string body =
+          protocol::encode(test_batch(seq, {0, 1}, seq % 8, AdministeredServer::geometry.row_bytes),
+                           Encoding::binary);
+      const auto taken = ask(
+          server.admin_port(),
+          post_request("/admin/updates", "application/octet-stream", body, server.authorization()));
+      ASSERT_TRUE(taken);
+      ASSERT_EQ(taken->status, 200) << taken->body;
+    }
+  });
+  std::uint64_t fed = 0;
+  for (std::size_t i = 1; i < 12; ++i) {
+    server.install(snapshots[i % snapshots.size()]);
+    while (server.epochs.current()->epoch().id.seq < fed + 5 && !HasFailure()) {
+      std::this_thread::yield();
+    }
+    fed = server.epochs.current()->epoch().id.seq;
+  }
+  over = true;
+  feeding.join();
+  // Each row is what the last batch for it made it, over whichever table.
+  const Lease lease = server.epochs.current().value();
+  const std::uint64_t last = lease.epoch().id.seq;
+  ASSERT_GE(last, 8U);
+  for (std::uint64_t seq = last - 7; seq <= last; ++seq) {
+    std::vector<std::byte> row(AdministeredServer::geometry.row_bytes);
+    ASSERT_TRUE(lease.epoch().images.front()->read_rows(seq % 8, row));
+    lease.epoch().overlay.apply_to_row(seq % 8, row);
+    EXPECT_EQ(row, std::vector<std::byte>(row.size(), static_cast<std::byte>(seq)));
+  }
+}
+
 }  // namespace
 }  // namespace gyre::server
