@@ -66,8 +66,9 @@ Result<QueryService::Answered> QueryService::answer(QueryKind kind,
 
 Result<void> QueryService::answer_in_turns(const Epoch& epoch, std::span<const Query> queries,
                                            std::span<std::byte> answers, PassGate::Turn& turn,
-                                           Deadline deadline) const {
+                                           Deadline deadline) {
   for (;;) {
+    ++passes_;
     const Pass pass{queries.first(std::min(queries.size(), limits_.keys_per_turn))};
     const auto bytes = static_cast<std::size_t>(pass.answer_bytes(epoch.metadata.geometry));
     if (auto answered = answer_from(epoch.images, pass, answers.first(bytes)); !answered) {

@@ -1,6 +1,7 @@
 // From a decoded query to its answer; knows no HTTP.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -54,18 +55,20 @@ class QueryService {
   [[nodiscard]] std::uint8_t party() const noexcept { return party_; }
   [[nodiscard]] std::uint64_t answer_memory_left() const noexcept { return memory_.left(); }
   [[nodiscard]] std::size_t waiting() const { return gate_.waiting(); }
+  [[nodiscard]] std::uint64_t passes() const noexcept { return passes_; }  // begun so far
 
  private:
   // Answers the queries turn by turn, the first of which is given.
   [[nodiscard]] Result<void> answer_in_turns(const Epoch& epoch, std::span<const Query> queries,
                                              std::span<std::byte> answers, PassGate::Turn& turn,
-                                             Deadline deadline) const;
+                                             Deadline deadline);
 
   const EpochTable& epochs_;
   const std::uint8_t party_;
   const QueryLimits limits_;
   PassGate gate_;
   MemoryBudget memory_;
+  std::atomic<std::uint64_t> passes_{0};
 };
 
 }  // namespace gyre::server

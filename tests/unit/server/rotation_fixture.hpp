@@ -20,6 +20,7 @@
 #include "core/epoch_writer.hpp"
 #include "harness/crypto/sha256.hpp"
 #include "harness/protocol/snapshot_request.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/rotation_service.hpp"
 #include "harness/snapshot/chunk_digester.hpp"
 #include "harness/snapshot/manifest.hpp"
@@ -240,7 +241,8 @@ class RotationTest : public testing::Test {
           at_commit_.pass();
           if (commit_error_) return tl::unexpected<Error>(*commit_error_);
           return {};
-        }};
+        },
+        [this](const protocol::RotationDocument& ended) { metrics_.count_rotation(ended); }};
   }
 
   // The rotation, once it has ended.
@@ -295,6 +297,7 @@ class RotationTest : public testing::Test {
   Gate at_seal_;
   Gate at_commit_;
   std::optional<Error> commit_error_;
+  Metrics metrics_;
   RotationService service_;  // last: its threads use the others
 };
 

@@ -391,8 +391,10 @@ TEST_F(RotationServiceTest, RemembersTheLastHundred) {
   service_.stop();  // what has ended is counted a little later
   EXPECT_EQ(service_.list().size(), RotationService::kept);
   EXPECT_EQ(code_of(service_.find(first)), ErrorCode::not_found);
-  EXPECT_EQ(service_.statistics().ended[static_cast<std::size_t>(RotationState::failed)],
-            RotationService::kept + 5);
+  EXPECT_NE(metrics_.text({}).find(R"(gyre_rotations_total{code="not_found",state="failed"} )" +
+                                   std::to_string(RotationService::kept + 5) + "\n"),
+            std::string::npos)
+      << metrics_.text({});
 }
 
 // Stopping: by a cancellation of the one, and by the end of the service.
