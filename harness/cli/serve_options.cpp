@@ -78,6 +78,10 @@ void add_serve_options(Options& options) {
       "body-timeout", seconds(http.body_time), "for a whole body")(
       "send-timeout", seconds(http.send_time), "for a whole response")(
       "idle-timeout", seconds(http.idle_time), "between requests on a connection")(
+      "max-streams", number(standard.streams.max_streams),
+      "clients that follow /epoch/stream at once, beside the connections, at most 4096; more get "
+      "503")("stream-heartbeat", seconds(standard.streams.heartbeat),
+             "between comments on a stream on which nothing happens")(
       "retain-epochs", number(standard.retention.retain_epochs),
       "earlier epochs held, at most 1024")(
       "retain-seconds", number(static_cast<std::uint64_t>(standard.retention.retain_for.count())),
@@ -126,6 +130,9 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   reader.seconds("body-timeout", server.http.body_time);
   reader.seconds("send-timeout", server.http.send_time);
   reader.seconds("idle-timeout", server.http.idle_time);
+  reader.number("max-streams", server.streams.max_streams, 0);
+  reader.seconds("stream-heartbeat", server.streams.heartbeat);
+  server.streams.send_time = server.http.send_time;
   reader.number("retain-epochs", server.retention.retain_epochs, 0);
   reader.number("retain-seconds", retain_seconds, 0);
   reader.number("retain-bases", server.retention.retain_bases, 0);

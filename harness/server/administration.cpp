@@ -30,8 +30,9 @@ Result<void> AdministrationLimits::check() const {
   return {};
 }
 
-Administration::Administration(EpochTable& epochs, Retirer& retirer, std::vector<Backend*> backends,
-                               HostImages host_images, std::unique_ptr<SnapshotOrigin> origin,
+Administration::Administration(EpochTable& epochs, Retirer& retirer, Metrics& metrics,
+                               std::vector<Backend*> backends, HostImages host_images,
+                               std::unique_ptr<SnapshotOrigin> origin,
                                const AdministrationLimits& limits)
     : writer_(epochs, crypto::sha256, limits.writer),
       origin_(std::move(origin)),
@@ -44,8 +45,11 @@ Administration::Administration(EpochTable& epochs, Retirer& retirer, std::vector
                               },
                               // Nothing is durable yet: a restart begins with the snapshot
                               // that the server is started with.
-                              [] { return Result<void>(); }},
+                              [] { return Result<void>(); },
+                              [&metrics](const protocol::RotationDocument& ended) {
+                                metrics.count_rotation(ended);
+                              }},
           limits.rotations, epochs.boot()),
-      resources_(rotations_, writer_, epochs, compactor_, limits.updates) {}
+      resources_(rotations_, writer_, epochs, compactor_, metrics, limits.updates) {}
 
 }  // namespace gyre::server

@@ -13,6 +13,7 @@
 #include "harness/protocol/update_codec.hpp"
 #include "harness/server/admin_resources.hpp"
 #include "harness/server/compactor.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/rotation_service.hpp"
 #include "harness/server/snapshot_origin.hpp"
 
@@ -34,9 +35,9 @@ class Administration {
   // What is referred to must outlive it; the table must have no other writer. `host_images`: of
   // rotations. Throws std::bad_alloc
   // and std::system_error.
-  Administration(EpochTable& epochs, Retirer& retirer, std::vector<Backend*> backends,
-                 HostImages host_images, std::unique_ptr<SnapshotOrigin> origin,
-                 const AdministrationLimits& limits);
+  Administration(EpochTable& epochs, Retirer& retirer, Metrics& metrics,
+                 std::vector<Backend*> backends, HostImages host_images,
+                 std::unique_ptr<SnapshotOrigin> origin, const AdministrationLimits& limits);
 
   [[nodiscard]] EpochWriter& writer() noexcept { return writer_; }
   [[nodiscard]] RotationService& rotations() noexcept { return rotations_; }

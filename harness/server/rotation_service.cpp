@@ -84,30 +84,14 @@ void RotationService::run(const protocol::SnapshotRequest& request, Rotation& ro
         {ErrorCode::internal, "the rotation failed in a way that is a defect of Gyre"});
   }
   const RotationDocument document = rotation.document();
-  record(document);
+  environment_.on_end(document);
   log_end(document);
 }
 
-void RotationService::record(const RotationDocument& document) {
-  const std::lock_guard lock(statistics_mutex_);
-  ++statistics_.ended[static_cast<std::size_t>(document.state)];
-  statistics_.bytes += document.bytes;
-  statistics_.replayed += document.replayed;
-  statistics_.discarded += document.discarded;
-  for (const protocol::PhaseTime& time : document.phases) {
-    statistics_.seconds[static_cast<std::size_t>(time.phase)] += time.seconds;
-  }
-}
-
-RotationStatistics RotationService::statistics() const {
-  std::size_t running = 0;
-  for (const auto& rotation : list()) {
-    if (!rotation->ended()) ++running;
-  }
-  const std::lock_guard lock(statistics_mutex_);
-  RotationStatistics sums = statistics_;
-  sums.running = running;
-  return sums;
+std::size_t RotationService::running() const {
+  const auto rotations = list();
+  return static_cast<std::size_t>(std::count_if(
+      rotations.begin(), rotations.end(), [](const auto& rotation) { return !rotation->ended(); }));
 }
 
 void RotationService::tidy() {

@@ -54,16 +54,17 @@ class AdministeredServer {
         origin_(settings.sources),
         compactor_(writer, std::chrono::hours(1)),
         rotations(environment(), settings.rotations, epochs.boot()),
-        resources_(rotations, writer, epochs, compactor_),
+        resources_(rotations, writer, epochs, compactor_, metrics_),
         queries_(epochs, 0, settings.queries),
-        public_(epochs, queries_, settings.http, nullptr) {
+        public_(epochs, queries_, metrics_, settings.http, StreamLimits{}, nullptr) {
     auto socket = ListeningSocket::open({"127.0.0.1", 0});
     if (!socket) throw std::runtime_error(socket.error().message);
     port_ = socket->bound.port;
     AdminConfiguration configuration;
     configuration.listen = {"127.0.0.1", 0};
     configuration.token = settings.token;
-    auto started = AdminServer::start(configuration, resources_);
+    auto started =
+        AdminServer::start(configuration, resources_, [this] { return metrics_.text({}); });
     if (!started) throw std::runtime_error(started.error().message);
     admin_ = std::move(*started);
     admin_port_ =
@@ -197,6 +198,7 @@ class AdministeredServer {
   RotationService rotations;
 
  private:
+  Metrics metrics_;
   AdminResources resources_;
   QueryService queries_;
   PublicListener public_;

@@ -15,10 +15,12 @@ std::optional<std::string> code_of_corrupted_rotation(HostImages host_images) {
   CorruptingBackend corrupting(*cpu, 12345);
   Retirer retirer;
   EpochTable epochs("0123456789abcdef", RetentionPolicy{}, retirer);
+  Metrics metrics;
   const TestSnapshot snapshot(0);
   auto origin = std::make_unique<FakeOrigin>();
   snapshot.publish_at(*origin);
-  Administration administration(epochs, retirer, {&corrupting}, host_images, std::move(origin), {});
+  Administration administration(epochs, retirer, metrics, {&corrupting}, host_images,
+                                std::move(origin), {});
   const auto rotation = administration.rotations().start(snapshot.raw()).value();
   rotation->wait();
   const auto error = rotation->document().error;

@@ -21,6 +21,7 @@
 #include "core/epoch_writer.hpp"
 #include "harness/crypto/sha256.hpp"
 #include "harness/protocol/snapshot_request.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/rotation_service.hpp"
 #include "harness/snapshot/chunk_digester.hpp"
 #include "harness/snapshot/manifest.hpp"
@@ -242,7 +243,8 @@ class RotationTest : public testing::Test {
           at_commit_.pass();
           if (commit_error_) return tl::unexpected<Error>(*commit_error_);
           return {};
-        }};
+        },
+        [this](const protocol::RotationDocument& ended) { metrics_.count_rotation(ended); }};
   }
 
   // The rotation, once it has ended.
@@ -298,7 +300,8 @@ class RotationTest : public testing::Test {
   Gate at_commit_;
   std::optional<Error> commit_error_;
   std::function<void()> at_stage_ = [] {};  // before memory is reserved; may throw
-  RotationService service_;                 // last: its threads use the others
+  Metrics metrics_;
+  RotationService service_;  // last: its threads use the others
 };
 
 // A batch that sets one row of each table to a repeated byte.

@@ -283,7 +283,7 @@ TEST_F(TwoImagesTest, BasesThatNobodyUsesGiveWay) {
 
 TEST_F(TwoImagesTest, AnOldImageThatSomebodyStillReadsIsNotTaken) {
   install(TestSnapshot(0));
-  std::optional<Lease> reader = epochs_.lease(CurrentEpoch{}).value();
+  auto reader = std::make_unique<Lease>(epochs_.lease(CurrentEpoch{}).value());
   install(TestSnapshot(1));
   const TestSnapshot third(2);
   third.publish_at(origin_);
@@ -413,8 +413,10 @@ TEST_F(RotationServiceTest, RemembersTheLastHundred) {
   service_.stop();  // what has ended is counted a little later
   EXPECT_EQ(service_.list().size(), RotationService::kept);
   EXPECT_EQ(code_of(service_.find(first)), ErrorCode::not_found);
-  EXPECT_EQ(service_.statistics().ended[static_cast<std::size_t>(RotationState::failed)],
-            RotationService::kept + 5);
+  EXPECT_NE(metrics_.text({}).find(R"(gyre_rotations_total{code="not_found",state="failed"} )" +
+                                   std::to_string(RotationService::kept + 5) + "\n"),
+            std::string::npos)
+      << metrics_.text({});
 }
 
 // Stopping: by a cancellation of the one, and by the end of the service.
