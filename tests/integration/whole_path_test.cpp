@@ -230,6 +230,15 @@ TEST_F(WholePath, KillingOneServerInTheMiddleOfALookupGivesASentence) {
       << "it must name the server: " << output;
 }
 
+TEST_F(WholePath, AServerThatCannotStartSaysWhy) {
+  const auto servers = ServerProcesses::start(
+      {gyre_program, path("missing.manifest.json"), "cpu", directory_->path()});
+  ASSERT_FALSE(servers);
+  EXPECT_NE(servers.error().message.find("gyre serve: the manifest could not be opened"),
+            std::string::npos)
+      << servers.error().message;
+}
+
 TEST_F(WholePath, ADamagedSnapshotIsNotServed) {
   build_genesis();
   {
@@ -260,8 +269,24 @@ TEST_F(WholePath, WrongWordsGetASentenceAndExitCode2) {
     EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
     EXPECT_FALSE(outcome.output.empty());
   }
-  for (const std::string command : {"serve", "lookup", "fetch", "run", "faults", "snapshot"}) {
-    const Outcome help = run({command, "--help"});
+  const std::vector<std::vector<std::string>> commands = {
+      {"serve"},
+      {"lookup"},
+      {"fetch"},
+      {"run"},
+      {"faults"},
+      {"faults", "list"},
+      {"update"},
+      {"rotate"},
+      {"snapshot"},
+      {"snapshot", "build"},
+      {"snapshot", "inspect"},
+      {"snapshot", "verify"},
+  };
+  for (auto words : commands) {
+    const std::string command = words.front();
+    words.emplace_back("--help");
+    const Outcome help = run(words);
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_TRUE(help.output.starts_with("Usage: gyre " + command)) << help.output;
   }
