@@ -230,6 +230,26 @@ TEST_F(WholePath, KillingOneServerInTheMiddleOfALookupGivesASentence) {
       << "it must name the server: " << output;
 }
 
+TEST_F(WholePath, AStoppedRunLeavesNothingBehind) {
+  const auto temporary = path("temporary");
+  std::filesystem::create_directory(temporary);
+  ::setenv("TMPDIR", temporary.c_str(), 1);
+  auto running =
+      start({"run", "--results", path("results").string(), genesis_scenario.string()}, "stopped");
+  ::unsetenv("TMPDIR");
+  // Its table, its servers' logs and so on lie there until all lookups are done.
+  const auto has_begun = [&] { return !std::filesystem::is_empty(temporary); };
+  for (int i = 0; i < 6000 && !has_begun(); ++i) std::this_thread::sleep_for(5ms);
+  ASSERT_TRUE(has_begun()) << text_of("stopped");
+  running.signal(SIGINT);
+  const auto code = running.wait(60s);
+  ASSERT_TRUE(code);
+  EXPECT_EQ(*code, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(temporary));
+  EXPECT_FALSE(std::filesystem::exists(path("results")));
+  EXPECT_NE(text_of("stopped").find("gyre run: stopped"), std::string::npos) << text_of("stopped");
+}
+
 TEST_F(WholePath, AServerThatCannotStartSaysWhy) {
   const auto servers = ServerProcesses::start(
       {gyre_program, path("missing.manifest.json"), "cpu", directory_->path()});

@@ -105,5 +105,16 @@ TEST(TemporaryDirectoryTest, GoesAwayWithItsOwner) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST(TemporaryDirectoryTest, AllOfThemCanBeRemovedAtOnce) {
+  auto first = TemporaryDirectory::create();
+  const auto second = TemporaryDirectory::create();
+  ASSERT_TRUE(first && second);
+  const TemporaryDirectory moved = std::move(*first);
+  std::ofstream(moved.path() / "file") << "content";
+  remove_temporary_directories();
+  EXPECT_FALSE(std::filesystem::exists(moved.path()));
+  EXPECT_FALSE(std::filesystem::exists(second->path()));
+}
+
 }  // namespace
 }  // namespace gyre::scenario
