@@ -16,7 +16,7 @@ class Core;
 }
 
 struct CpuBackendOptions {
-  // Scan kernel: "avx512", "avx2", "portable"; empty: the fastest this CPU runs.
+  // Scan kernel: "avx512gfni", "avx512", "avx2", "portable"; empty: the fastest this CPU runs.
   std::string kernel{};
   // Key expansion kernel, a name of dpf::expansion_kernels(); empty: the fastest this CPU runs.
   std::string expansion_kernel{};

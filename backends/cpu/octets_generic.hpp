@@ -2,6 +2,7 @@
 // backends/cpu/scan_generic.hpp is, whose words these are; an instruction set has also
 //   transpose_bytes(lanes, out): byte i of 64-bit word l of `lanes` to byte l of word i of `out`
 //   transpose_bits(in, out): each of eight 64-bit words as an 8 x 8 bit matrix, transposed
+//   arrange_64(bits, first_bits, at, matrices): arrange_strings() for items at … at + 63
 //   rows_are_queries: how it takes its matrices. True: byte 7 - q of a matrix is query q's
 //   selection byte, a bit a page (GFNI counts a matrix's rows from the last byte). False: byte p is
 //   page p's, bit q of it query q's.
@@ -37,30 +38,41 @@ inline constexpr std::size_t row_of_query(std::size_t query) noexcept {
   return 7 - query;
 }
 
+// Matrices of 64 items, by the rearrangements that every instruction set has.
+template <typename Isa>
+void arrange_64_strings(const std::uint8_t* const (&bits)[octet_queries],
+                        const std::uint64_t (&first_bits)[8], std::uint64_t at,
+                        std::uint64_t* matrices) noexcept {
+  // rows[r]: of each item the byte r of its matrix.
+  std::uint8_t rows[8][64];
+  for (std::size_t row = 0; row < 8; ++row) {
+    Lanes strings;
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < 8; ++i) {
+      const std::size_t query = Isa::rows_are_queries ? row_of_query(row) : i;
+      const std::size_t page = Isa::rows_are_queries ? i : row;
+      strings.page[i] = load_string(bits[query], first_bits[page] + at);
+    }
+    Isa::transpose(strings, rows[row]);
+  }
+  for (std::size_t i = 0; i < 64; i += 8) {
+    Lanes words;
+#pragma GCC unroll 8
+    for (std::size_t row = 0; row < 8; ++row) words.page[row] = load_64(rows[row] + i);
+    store_matrices<Isa>(words, 8, matrices + i);
+  }
+}
+
 template <typename Isa>
 void arrange_strings(const std::uint8_t* const (&bits)[octet_queries],
                      const std::uint64_t (&first_bits)[8], std::size_t count,
                      std::uint64_t* matrices) noexcept {
-  for (std::size_t at = 0; at < count; at += 64) {
-    // rows[r]: of each of 64 items the byte r of its matrix.
-    std::uint8_t rows[8][64];
-    for (std::size_t row = 0; row < 8; ++row) {
-      Lanes strings;
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < 8; ++i) {
-        const std::size_t query = Isa::rows_are_queries ? row_of_query(row) : i;
-        const std::size_t page = Isa::rows_are_queries ? i : row;
-        strings.page[i] = load_string(bits[query], first_bits[page] + at);
-      }
-      Isa::transpose(strings, rows[row]);
-    }
-    const std::size_t items = count - at < 64 ? count - at : 64;
-    for (std::size_t i = 0; i < items; i += 8) {
-      Lanes words;
-#pragma GCC unroll 8
-      for (std::size_t row = 0; row < 8; ++row) words.page[row] = load_64(rows[row] + i);
-      store_matrices<Isa>(words, items - i, matrices + at + i);
-    }
+  std::size_t at = 0;
+  for (; at + 64 <= count; at += 64) Isa::arrange_64(bits, first_bits, at, matrices + at);
+  if (at < count) {
+    std::uint64_t last[64];
+    Isa::arrange_64(bits, first_bits, at, last);
+    __builtin_memcpy(matrices + at, last, 8 * (count - at));
   }
 }
 

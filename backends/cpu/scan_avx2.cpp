@@ -1,6 +1,7 @@
 // The kernel for AVX2.
 #include <immintrin.h>
 
+#include "backends/cpu/arrange_by_pages.hpp"
 #include "backends/cpu/octets_by_tables.hpp"
 #include "backends/cpu/scan_generic.hpp"
 #include "backends/cpu/scan_ymm.hpp"
@@ -36,6 +37,11 @@ struct Avx2 {
   static constexpr std::size_t streams = 8;
 
   static constexpr bool rows_are_queries = false;
+  static void arrange_64(const std::uint8_t* const (&bits)[octet_queries],
+                         const std::uint64_t (&first_bits)[8], std::uint64_t at,
+                         std::uint64_t* matrices) noexcept {
+    arrange_64_by_pages(bits, first_bits, at, matrices);
+  }
   static constexpr std::size_t octets_at_once = 4;
   // Sixteen registers: accumulators, halves of bytes, a pair of tables.
   static constexpr std::size_t tile_vectors(std::size_t octets) noexcept {

@@ -76,7 +76,7 @@ struct ScanFunctions {
 
   // The matrices of one octet, in the form in which this kernel's accumulate_octets takes them:
   // that of item i < count selects page p for query q by bit number first_bits[p] + i of bits[q].
-  // Reads up to 8 bytes past the last bit it needs.
+  // Reads up to 16 bytes past the last bit it needs.
   void (*arrange_strings)(const std::uint8_t* const (&bits)[octet_queries],
                           const std::uint64_t (&first_bits)[8], std::size_t count,
                           std::uint64_t* matrices) noexcept;
@@ -95,7 +95,7 @@ struct ScanFunctions {
 
 // Bytes that must be readable behind the bits handed to interleave_bits and arrange_strings, and
 // behind the selections handed to arrange_bytes.
-inline constexpr std::size_t readable_behind_bits = 8;
+inline constexpr std::size_t readable_behind_bits = 16;
 
 extern const ScanFunctions portable_scan_functions;
 #if defined(__x86_64__)

@@ -50,6 +50,11 @@ struct Portable {
   static constexpr std::size_t streams = 2;
 
   static constexpr bool rows_are_queries = true;
+  static void arrange_64(const std::uint8_t* const (&bits)[octet_queries],
+                         const std::uint64_t (&first_bits)[8], std::uint64_t at,
+                         std::uint64_t* matrices) noexcept {
+    arrange_64_strings<Portable>(bits, first_bits, at, matrices);
+  }
   static constexpr std::size_t octets_at_once = 1;
 
   static void transpose(const Lanes& lanes, std::uint8_t* columns) noexcept {

@@ -62,16 +62,23 @@ inline __m512i transpose_bits(__m512i value) noexcept {
   return swap_within<28>(value, 0x00000000f0f0f0f0U);
 }
 
-// The bytes of the lanes as an 8 x 8 matrix: pairs of pages by bytes, then pairs among each other
-// by words.
-inline __m512i transpose_bytes(const Lanes& lanes) noexcept {
+// The bytes of the elements as an 8 x 8 matrix: pairs of elements by bytes, then pairs among each
+// other by words.
+inline __m512i transpose_bytes_of_words(__m512i value) noexcept {
   const __m512i interleave_two =
       _mm512_broadcast_i32x4(_mm_set_epi8(15, 7, 14, 6, 13, 5, 12, 4, 11, 3, 10, 2, 9, 1, 8, 0));
-  const __m512i words = _mm512_shuffle_epi8(_mm512_loadu_si512(lanes.page), interleave_two);
   const __m512i gather_four =
       _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4,  //
                        27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
-  return _mm512_permutexvar_epi16(gather_four, words);
+  return _mm512_permutexvar_epi16(gather_four, _mm512_shuffle_epi8(value, interleave_two));
+}
+
+inline __m512i vector_of(const Lanes& lanes) noexcept {
+  return _mm512_set_epi64(
+      static_cast<long long>(lanes.page[7]), static_cast<long long>(lanes.page[6]),
+      static_cast<long long>(lanes.page[5]), static_cast<long long>(lanes.page[4]),
+      static_cast<long long>(lanes.page[3]), static_cast<long long>(lanes.page[2]),
+      static_cast<long long>(lanes.page[1]), static_cast<long long>(lanes.page[0]));
 }
 
 // What the instruction sets with such vectors have in common.
@@ -82,10 +89,10 @@ struct Avx512Base {
   static constexpr std::size_t streams = 8;
 
   static void transpose(const Lanes& lanes, std::uint8_t* columns) noexcept {
-    Zmm::store(columns, cpu::transpose_bits(cpu::transpose_bytes(lanes)));
+    Zmm::store(columns, cpu::transpose_bits(transpose_bytes_of_words(vector_of(lanes))));
   }
   static void transpose_bytes(const Lanes& lanes, std::uint8_t* out) noexcept {
-    Zmm::store(out, cpu::transpose_bytes(lanes));
+    Zmm::store(out, transpose_bytes_of_words(vector_of(lanes)));
   }
   static void transpose_bits(const std::uint8_t* in, std::uint8_t* out) noexcept {
     Zmm::store(out, cpu::transpose_bits(Zmm::load(in)));

@@ -40,7 +40,7 @@ void add_serve_options(Options& options) {
       "which of the two servers this is; keys of the other are refused")(
       "backend", text("NAME")->default_value("cpu"),
       "cpu; device:sim, a simulated device with the CPU behind it; or reference (slow, for "
-      "comparison)")("kernel", text("NAME"), "force the scan kernel: avx512, avx2 or portable")(
+      "comparison)")("kernel", text("NAME"), "force the scan kernel: avx512gfni, avx512, avx2 or portable")(
       "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
       "executor", text("NAME"), "force tbb or pool")(
       "threads", number(0), "threads of one pass; 0: as many as may run at once")(
