@@ -127,6 +127,7 @@ Lease EpochTable::make_current(Prepared prepared, const Keep& keep) noexcept {
   State& next = *prepared.state_;
   std::shared_ptr<const State> before;  // released after the lock
   const std::shared_ptr<const PublishedEpoch> visible(prepared.held_, &published);
+  GYRE_FAULT_POINT_WITHOUT_ERROR(publish);
   {
     const std::lock_guard lock(mutex_);
     next.publishes = state_->publishes + 1;
@@ -208,8 +209,13 @@ void EpochTable::drop_other_bases() noexcept {
   let_go(Keep{.other_bases = false}, std::chrono::steady_clock::now());
 }
 
+Result<std::shared_ptr<EpochTable::State>> EpochTable::allocate_shorter_state() const {
+  GYRE_FAULT_POINT(retain_alloc);
+  return allocate_state();
+}
+
 void EpochTable::let_go(const Keep& keep, std::chrono::steady_clock::time_point now) noexcept {
-  auto next = allocate_state();
+  auto next = allocate_shorter_state();
   if (!next) return;  // the next call may have the memory
   std::shared_ptr<const State> before;
   {

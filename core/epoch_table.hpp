@@ -141,6 +141,7 @@ class EpochTable {
 
   std::shared_ptr<const State> state() const noexcept;
   Result<std::shared_ptr<State>> allocate_state() const;
+  Result<std::shared_ptr<State>> allocate_shorter_state() const;
   // Which of the epochs published before stay, as far as the policy lets them.
   struct Keep {
     std::uint64_t up_to_generation = std::numeric_limits<std::uint64_t>::max();

@@ -71,9 +71,10 @@ class Window {
 
  private:
   Result<void> send(std::uint64_t offset) {
-    GYRE_FAULT_POINT(device_upload);
+    std::span<const std::byte> changed = changed_;
+    GYRE_FAULT_POINT_OF_BYTES(device_upload, changed);
     Device& device = memory_.device();
-    const auto sent = device.copy_up(memory_.buffer(), offset, changed_);
+    const auto sent = device.copy_up(memory_.buffer(), offset, changed);
     // Waited for even then: a copy may be under way and reads from here.
     const auto waited = device.synchronize(memory_.buffer());
     if (sent && waited) return {};
@@ -133,6 +134,7 @@ Result<void> DeviceImage::read_rows(std::uint64_t first_row, std::span<std::byte
 }
 
 Result<std::shared_ptr<const Image>> DeviceImage::with_updates(const Overlay& overlay) const try {
+  GYRE_FAULT_POINT(device_copy);
   auto memory = allocate_copy(memory_);
   if (!memory) return forward_error(memory);
   Device& device = memory->device();

@@ -80,9 +80,9 @@ Result<void> DeviceStaging::store(std::span<const std::byte> rows) {
 }
 
 Result<void> DeviceStaging::send_filled() {
-  GYRE_FAULT_POINT(device_upload);
   if (auto waited = wait_for_copies(); !waited) return waited;
-  const auto filled = std::span(buffers_[filling_]).first(filled_bytes_);
+  std::span<const std::byte> filled = std::span(buffers_[filling_]).first(filled_bytes_);
+  GYRE_FAULT_POINT_OF_BYTES(device_upload, filled);
   if (!memory_->device().copy_up(memory_->buffer(), uploaded_bytes_, filled)) {
     return upload_failed();
   }

@@ -6,6 +6,8 @@
 #include <exception>
 #include <utility>
 
+#include "core/fault_point.hpp"
+
 namespace gyre::server {
 
 using protocol::RotationDocument;
@@ -43,6 +45,7 @@ RotationService::~RotationService() {
 Result<std::shared_ptr<Rotation>> RotationService::start(protocol::SnapshotRequest request) try {
   const std::lock_guard lock(mutex_);
   if (stopping_) return stopping();
+  GYRE_FAULT_POINT(rotation_start);
   tidy();
   const auto running = std::count_if(entries_.begin(), entries_.end(),
                                      [](const Entry& entry) { return !entry.rotation->ended(); });
