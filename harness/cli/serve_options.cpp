@@ -1,8 +1,11 @@
 #include "harness/cli/serve_options.hpp"
 
 #include <cstdint>
+#include <utility>
 
 #include "backends/cpu/cpu_backend.hpp"
+#include "backends/cuda/cuda_device.hpp"
+#include "backends/cuda/open_gpu.hpp"
 #include "backends/device/device_backend.hpp"
 #include "backends/device/simulated_device.hpp"
 #include "backends/reference/reference_backend.hpp"
@@ -39,8 +42,9 @@ void add_serve_options(Options& options) {
       "party", po::value<std::int64_t>()->required()->value_name("0|1"),
       "which of the two servers this is; keys of the other are refused")(
       "backend", text("NAME")->default_value("cpu"),
-      "cpu; device:sim, a simulated device with the CPU behind it; or reference (slow, for "
-      "comparison)")("kernel", text("NAME"), "force the scan kernel: avx512gfni, avx512, avx2 or portable")(
+      "cpu; cuda, a GPU with the CPU behind it; device:sim, a simulated device; or reference "
+      "(slow, for comparison)")("kernel", text("NAME"),
+                                "force the scan kernel: avx512gfni, avx512, avx2 or portable")(
       "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
       "executor", text("NAME"), "force tbb or pool")(
       "threads", number(0), "threads of one pass; 0: as many as may run at once")(
@@ -196,7 +200,15 @@ Result<Backends> make_backends(const po::variables_map& values) {
     backends.preferred_first.push_back(std::make_unique<ReferenceBackend>());
     return backends;
   }
-  if (name != "cpu" && !simulated) return unusable("backend", "cpu, device:sim or reference");
+  if (name != "cpu" && name != "cuda" && !simulated) {
+    return unusable("backend", "cpu, cuda, device:sim or reference");
+  }
+  if (name == "cuda") {
+    auto gpu = cuda::open_gpu();
+    if (!gpu) return forward_error(gpu);
+    backends.preferred_first.push_back(
+        std::make_unique<DeviceBackend>(std::make_shared<cuda::CudaDevice>(std::move(*gpu))));
+  }
   if (simulated) {
     backends.preferred_first.push_back(
         std::make_unique<DeviceBackend>(std::make_shared<device::SimulatedDevice>(device)));
