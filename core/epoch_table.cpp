@@ -9,6 +9,14 @@
 
 namespace gyre {
 
+Counted::Counted(Count count) noexcept : count_(std::move(count)) {
+  if (count_ != nullptr) count_->fetch_add(1, std::memory_order_relaxed);
+}
+
+Counted::~Counted() {
+  if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_relaxed);
+}
+
 // A published epoch as the table owns it. Its last owner hands it to the retire thread.
 class EpochTable::Held final : public Retired {
  public:

@@ -34,22 +34,18 @@ class Counted {
  public:
   using Count = std::shared_ptr<std::atomic<std::size_t>>;
 
-  explicit Counted(Count count) noexcept : count_(std::move(count)) { add(); }
-  Counted(const Counted& other) noexcept : count_(other.count_) { add(); }
+  explicit Counted(Count count) noexcept;
+  Counted(const Counted& other) noexcept : Counted(other.count_) {}
   Counted(Counted&&) noexcept = default;
   Counted& operator=(Counted other) noexcept {
     count_.swap(other.count_);
     return *this;
   }
-  ~Counted() {
-    if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_relaxed);
-  }
+  // Not inline: g++ 12 would suspect that of an empty optional.
+  ~Counted();
 
  private:
-  void add() const noexcept {
-    if (count_ != nullptr) count_->fetch_add(1, std::memory_order_relaxed);
-  }
-  Count count_;
+  Count count_;  // null once it was moved from
 };
 
 // Shared ownership of the epoch a query answers from. Cheap to copy. An epoch and its images live
