@@ -315,8 +315,16 @@ Result<bool> EpochWriter::compact(const RotationLock& /*lock*/) try {
   Images images;
   for (const auto& image : begin->epoch().images) {
     auto built = image->with_updates(folded);
-    if (!built) return forward_error(built);
-    images.push_back(std::move(*built));
+    if (built) {
+      images.push_back(std::move(*built));
+    } else if (built.error().code != ErrorCode::device_out_of_memory) {
+      return forward_error(built);
+    }
+    // A device that has no room for two images gets its own when the old one is gone, as after a
+    // rotation: else its overlay would be full one day and never be folded.
+  }
+  if (images.empty()) {
+    return fail(ErrorCode::device_out_of_memory, "no image has room to be folded into");
   }
   const std::lock_guard lock(update_mutex_);
   const auto now = epochs_.current();

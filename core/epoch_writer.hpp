@@ -76,7 +76,9 @@ class EpochWriter {
                                             bool discard_updates);
 
   // Folds the current overlay into new images and sets later batches on top of those; no id and no
-  // generation changes. Whether there was anything to fold. Errors: the images', out_of_memory.
+  // generation changes. An image on a device that has no room for another is left out: it is
+  // promoted again when the old one is gone. Whether there was anything to fold. Errors: the
+  // images', out_of_memory.
   [[nodiscard]] Result<bool> compact(const RotationLock& lock);
 
   // Puts `images` in place of those of the current epoch and of all later ones on the same base,

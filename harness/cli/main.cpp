@@ -1,7 +1,6 @@
 // The entry of `gyre`: finds the command and runs it.
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <iterator>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "harness/cli/command.hpp"
+#include "harness/cli/fault_plan.hpp"
 #include "harness/cli/options.hpp"
 #include "harness/version.hpp"
 
@@ -56,10 +56,9 @@ int dispatch(const std::vector<std::string>& words) {
     std::cerr << "gyre: no such command; gyre --help lists them\n";
     return exit_usage;
   }
-  // An operator must not believe that a plan is in force: this program has nothing that would read
-  // one.
-  if (std::getenv("GYRE_FAULTS") != nullptr) {  // NOLINT(concurrency-mt-unsafe): the only thread
-    std::cerr << "gyre: GYRE_FAULTS is set, but this program takes no fault plans; unset it\n";
+  const auto faults = faults_of_environment(command->name);
+  if (!faults) {
+    std::cerr << "gyre: " << faults.error().message << '\n';
     return exit_usage;
   }
   return command->run({words.begin() + 1, words.end()});

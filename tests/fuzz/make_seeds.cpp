@@ -130,6 +130,12 @@ void write_answers(const std::filesystem::path& directory) {
   write(directory, "file-url", "file:///tables/a.rows");
 }
 
+void write_fault_plans(const std::filesystem::path& directory) {
+  write(directory, "chain", "source.read=2*off->12.5%3*partial(7)->corrupt(9)");
+  write(directory, "several", "publish=delay(20);\nquery.scan=0.01%return(device_failed)->pause");
+  write(directory, "crash", "retire=1*crash; device.alloc=return");
+}
+
 }  // namespace
 }  // namespace gyre
 
@@ -145,4 +151,5 @@ int main(int argc, char** argv) {
   gyre::write_manifests(directory / "manifest-fuzzer");
   gyre::write_updates(directory / "update-fuzzer");
   gyre::write_answers(directory / "source-fuzzer");
+  gyre::write_fault_plans(directory / "fault-plan-fuzzer");
 }

@@ -15,7 +15,7 @@ mkdir -p "$findings"
 export ASAN_OPTIONS=quarantine_size_mb=64
 "$programs/make-seeds" "$seeds"
 passed=0 failed=0
-for target in key-fuzzer message-fuzzer http-fuzzer manifest-fuzzer update-fuzzer source-fuzzer; do
+for target in key-fuzzer message-fuzzer http-fuzzer manifest-fuzzer update-fuzzer source-fuzzer fault-plan-fuzzer; do
   echo "== $target, $seconds s, from $(find "$seeds/$target" -type f | wc -l) seeds"
   # A crash, a leak, an input that takes 10 s or 512 MiB: each is a finding.
   if "$programs/$target" -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=512 -timeout=10 \

@@ -320,6 +320,18 @@ TEST_F(WholePath, AFaultPlanThatNothingReadsIsRefused) {
   EXPECT_NE(outcome.output.find("GYRE_FAULTS"), std::string::npos) << outcome.output;
 }
 
+TEST_F(WholePath, AServerTakesAFaultPlanInABuildWithPointsOnlyAndOnlyIfItIsOne) {
+  ::setenv("GYRE_FAULTS", "nowhere=return", 1);
+  const Outcome outcome = run({"serve", "--party", "0"});
+  ::unsetenv("GYRE_FAULTS");
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+#if defined(GYRE_FAULT_POINTS)
+  EXPECT_NE(outcome.output.find("wrong at character 1"), std::string::npos) << outcome.output;
+#else
+  EXPECT_NE(outcome.output.find("takes no fault plans"), std::string::npos) << outcome.output;
+#endif
+}
+
 }  // namespace
 }  // namespace gyre::scenario
 

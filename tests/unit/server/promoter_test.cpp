@@ -7,8 +7,10 @@
 #include <thread>
 
 #include "backends/reference/reference_backend.hpp"
+#include "core/epoch_writer.hpp"
 #include "core/fault_point.hpp"
 #include "core/staging_set.hpp"
+#include "harness/crypto/sha256.hpp"
 #include "harness/server/image_health.hpp"
 #include "harness/server/query_service.hpp"
 #include "tests/support/code_of.hpp"
@@ -106,6 +108,31 @@ class PromoterTest : public testing::Test {
   EpochTable epochs_{"boot", retain_nothing(), retirer_};
   SeededRandom random_{3};
 };
+
+TEST_F(PromoterTest, UpdatesAreFoldedOnTheHostWhereADeviceHasRoomForOneImageOnly) {
+  rotate(0);
+  ASSERT_EQ(residencies(), both_);
+  EpochWriter writer(epochs_, crypto::sha256, {});
+  const std::vector<std::byte> row(geometry.row_bytes, std::byte{42});
+  ASSERT_TRUE(writer.apply({1, {{Bytes16{}, {321}, row}}}));
+  {
+    auto lock = writer.lock_rotation(std::chrono::milliseconds(0));
+    ASSERT_TRUE(lock);
+    const auto folded = writer.compact(*lock);
+    ASSERT_TRUE(folded) << folded.error().message;
+    EXPECT_TRUE(*folded);
+  }
+  EXPECT_EQ(residencies(), host_only_);
+  EXPECT_EQ(writer.overlay_rows(), 0U);
+  retirer_.drain();
+  EXPECT_EQ(look(), Promotion::promoted);
+  EXPECT_EQ(residencies(), both_);
+  for (const auto& image : current().epoch().images) {
+    std::vector<std::byte> read(geometry.row_bytes);
+    ASSERT_TRUE(image->read_rows(321, read));
+    EXPECT_EQ(read, row);
+  }
+}
 
 TEST_F(PromoterTest, WithoutAnEpochOrWithAllImagesNothingIsToDo) {
   EXPECT_EQ(look(), Promotion::none_needed);

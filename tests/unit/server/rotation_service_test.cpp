@@ -341,6 +341,19 @@ TEST_F(RotationServiceTest, NothingIsDownloadedBeforeTheLockIsHeld) {
   EXPECT_EQ(rotation->document().state, RotationState::published);
 }
 
+TEST_F(RotationServiceTest, TheLockIsHeldUntilTheEpochIsPublished) {
+  const TestSnapshot snapshot(0);
+  snapshot.publish_at(origin_);
+  at_commit_.close();
+  const auto rotation = service_.start(snapshot.raw()).value();
+  at_commit_.wait_for_arrival();
+  EXPECT_EQ(code_of(writer_.lock_rotation(std::chrono::milliseconds(0))),
+            ErrorCode::rotation_in_progress);
+  at_commit_.open();
+  rotation->wait();
+  EXPECT_TRUE(writer_.lock_rotation(std::chrono::hours(1)));
+}
+
 class ImpatientRotationTest : public RotationTest {
  protected:
   ImpatientRotationTest() : RotationTest(0, impatient()) {}

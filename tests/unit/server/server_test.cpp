@@ -43,5 +43,15 @@ TEST(Server, EpochsExpireThoughNothingElseHappens) {
   while (epochs.snapshot().size() != 1) std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
+// Generations are counted from one in every boot: what tells them apart is its name.
+TEST(Server, EveryBootHasANameOfItsOwn) {
+  ServerConfiguration configuration;
+  configuration.listen = {"127.0.0.1", 0};
+  const auto first = Server::start(configuration);
+  const auto second = Server::start(configuration);
+  ASSERT_TRUE(first && second);
+  EXPECT_NE((*first)->epochs().boot(), (*second)->epochs().boot());
+}
+
 }  // namespace
 }  // namespace gyre::server

@@ -95,6 +95,13 @@ TEST(Ingest, AWrongChunkIsFoundAndStopsTheReader) {
   EXPECT_TRUE(run.reading.stop_requested());
 }
 
+TEST(Ingest, TheLastChunkIsComparedThoughItIsShort) {
+  Flow run(32, random_bytes(chunk + 64, 1));
+  run.work.chunk_digests = digests_of(run.content);
+  run.content.back() ^= std::byte{1};
+  EXPECT_EQ(code_of(run()), ErrorCode::digest_mismatch);
+}
+
 TEST(Ingest, AStreamOfAnotherLengthIsRefused) {
   const auto code_for = [](std::size_t bytes) {
     Flow run(32, random_bytes(2 * chunk, 1));

@@ -1,0 +1,151 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "fault_injection/findings.hpp"
+
+namespace gyre::fault_injection {
+namespace {
+
+bool holds(const Look& look, const EpochId& id) {
+  return std::any_of(look.held.begin(), look.held.end(),
+                     [&](const Look::Held& held) { return held.id == id; });
+}
+
+bool makes(const Change& change, unsigned server, const EpochId& id) {
+  return change.server == server && change.epoch && !change.error && *change.epoch == id;
+}
+
+// I3. Certain knowledge only: what may have been there counts as having been there.
+void check_membership(const Findings& findings, const Request& request) {
+  const History& history = findings.history;
+  const auto begun_in_time = [&](const Span& span) { return span.begin <= request.time.latest(); };
+  const bool was_made =
+      std::any_of(history.changes.begin(), history.changes.end(),
+                  [&](const Change& change) {
+                    return makes(change, request.server, request.epoch) &&
+                           begun_in_time(change.time);
+                  }) ||
+      std::any_of(history.looks.begin(), history.looks.end(), [&](const Look& look) {
+        return look.server == request.server && begun_in_time(look.time) &&
+               holds(look, request.epoch);
+      });
+  if (!was_made) {
+    findings.add(Invariant::membership, "answered from an epoch that nothing had made current",
+                 {findings.text(request)});
+    return;
+  }
+  for (const Look& look : history.looks) {
+    if (look.server != request.server || !look.time.before(request.time)) continue;
+    if (holds(look, request.epoch)) continue;
+    const bool came_later =
+        std::any_of(history.changes.begin(), history.changes.end(), [&](const Change& change) {
+          return makes(change, request.server, request.epoch) && begun_in_time(change.time) &&
+                 !change.time.before(look.time);
+        });
+    if (came_later) continue;
+    findings.add(Invariant::membership, "answered from an epoch that had been let go",
+                 {findings.text(look), findings.text(request)});
+    return;
+  }
+}
+
+// I4, against what was acknowledged to anybody before the request began.
+void check_not_stale(const Findings& findings, const Request& request) {
+  if (!std::holds_alternative<CurrentEpoch>(request.asked)) return;
+  for (const Change& change : findings.history.changes) {
+    if (change.server != request.server || change.error || change.generation == 0) continue;
+    if (!change.time.before(request.time) || change.generation <= request.generation) continue;
+    findings.add(Invariant::monotonic, "an answer for current from before an acknowledged change",
+                 {findings.text(change), findings.text(request)});
+    return;
+  }
+}
+
+// I4, against what the same client has seen.
+void check_clients(const Findings& findings) {
+  std::map<std::pair<unsigned, unsigned>, std::vector<const Request*>> of_client;
+  for (const Request& request : findings.history.requests) {
+    if (request.error || !request.time.end) continue;
+    of_client[{request.server, request.client}].push_back(&request);
+  }
+  for (const auto& [client, requests] : of_client) {
+    const Request* newest = nullptr;
+    for (const Request* request : requests) {
+      const bool of_current = std::holds_alternative<CurrentEpoch>(request->asked);
+      if (newest != nullptr && of_current && newest->time.before(request->time) &&
+          request->generation < newest->generation) {
+        findings.add(Invariant::monotonic, "a client is taken back to an older generation",
+                     {findings.text(*newest), findings.text(*request)});
+      }
+      if (newest == nullptr || request->generation > newest->generation) newest = request;
+    }
+  }
+}
+
+// Whether a fault of the query's own path wanted this error while the request ran.
+bool was_wanted(const History& history, const Request& request) {
+  return std::any_of(history.firings.begin(), history.firings.end(), [&](const Firing& firing) {
+    return describe(firing.point).name.starts_with("query.") &&
+           firing.term.action == FaultAction::fail && firing.term.code == *request.error &&
+           firing.at >= request.time.begin && firing.at <= request.time.latest();
+  });
+}
+
+// Whether the epoch was certainly there all the time: held at the looks right before and right
+// after, and nothing between them that may let an epoch go and make it anew. A rollback may; so may
+// a rotation, but not one of the base that was current.
+bool was_certainly_there(const History& history, const Request& request, const EpochId& id) {
+  const Look* before = nullptr;
+  const Look* after = nullptr;
+  for (const Look& look : history.looks) {
+    if (look.server != request.server) continue;
+    if (look.time.before(request.time)) {
+      before = &look;
+    } else if (after == nullptr && request.time.before(look.time)) {
+      after = &look;
+    }
+  }
+  if (before == nullptr || after == nullptr || !holds(*before, id) || !holds(*after, id)) {
+    return false;
+  }
+  const bool of_current_base = before->held.front().id.base == id.base;
+  std::size_t rotations = 0;
+  for (const Change& change : history.changes) {
+    if (change.server != request.server) continue;
+    if (!change.time.overlaps({before->time.begin, after->time.end})) continue;
+    if (change.kind == Change::Kind::rollback) return false;
+    if (change.kind == Change::Kind::rotation) ++rotations;
+  }
+  return rotations == 0 || (rotations == 1 && of_current_base);
+}
+
+// I8.
+void check_answered(const Findings& findings, const Request& request) {
+  if (!request.time.end) {
+    findings.add(Invariant::alive, "a request that was never answered", {findings.text(request)});
+    return;
+  }
+  if (!request.error || was_wanted(findings.history, request)) return;
+  const auto* const asked = std::get_if<EpochId>(&request.asked);
+  if (asked != nullptr && *request.error == ErrorCode::epoch_gone &&
+      !was_certainly_there(findings.history, request, *asked)) {
+    return;
+  }
+  findings.add(Invariant::alive, "a request fails that no fault had touched",
+               {findings.text(request)});
+}
+
+}  // namespace
+
+void check_requests(const Findings& findings) {
+  for (const Request& request : findings.history.requests) {
+    check_answered(findings, request);
+    if (request.error || !request.time.end) continue;
+    check_membership(findings, request);
+    check_not_stale(findings, request);
+  }
+  check_clients(findings);
+}
+
+}  // namespace gyre::fault_injection

@@ -1,0 +1,278 @@
+#include "tests/faults/schedule.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+#include "fault_injection/contents.hpp"
+#include "fault_injection/injector.hpp"
+
+namespace gyre::faults {
+namespace {
+
+using fault_injection::Injector;
+using fault_injection::Plan;
+using fault_injection::PointPlan;
+using fault_injection::Term;
+
+constexpr std::uint64_t hits_of_query_points = 3;
+constexpr unsigned query_threads = 2;
+
+bool is_of_queries(FaultPoint point) {
+  return describe(point).name.starts_with("query.");
+}
+
+// Steps. A look after each, so that what one leaves behind is not covered by the next.
+template <unsigned base>
+void rotate(World& world, const TestSnapshots& snapshots) {
+  world.rotate(snapshots.by_manifest(base));
+  world.look();
+}
+template <unsigned base>
+void rotate_raw(World& world, const TestSnapshots& snapshots) {
+  world.rotate(snapshots.raw(base));
+  world.look();
+}
+template <unsigned base>
+void rotate_over_http(World& world, const TestSnapshots& snapshots) {
+  world.rotate(snapshots.over_http(base));
+  world.look();
+}
+void batch(World& world, const TestSnapshots&) {
+  world.apply_next();
+  world.look();
+}
+void compact(World& world, const TestSnapshots&) {
+  world.compact();
+  world.look();
+}
+void roll_back(World& world, const TestSnapshots&) {
+  world.roll_back(false);
+  world.look();
+}
+void roll_back_base(World& world, const TestSnapshots&) {
+  world.roll_back(true);
+  world.look();
+}
+void promote(World& world, const TestSnapshots&) {
+  world.drop_other_bases();
+  world.promote();
+  world.look();
+}
+
+// Queries one after another until it ends, from a thread of its own.
+class Querier {
+ public:
+  Querier(World& world, Recorder& recorder, unsigned client)
+      : track_(recorder.track()), thread_([this, &world, client](const std::stop_token& stop) {
+          SeededRandom random(client);
+          while (!stop.stop_requested()) {
+            world.query(track_, client, random);
+            ++queries_;
+            // Faster than this shows nothing more, and takes time to judge.
+            std::this_thread::sleep_for(std::chrono::microseconds(20));
+          }
+        }) {}
+  [[nodiscard]] std::size_t queries() const { return queries_; }
+
+ private:
+  Recorder::Track& track_;
+  std::atomic<std::size_t> queries_ = 0;
+  std::jthread thread_;
+};
+
+// Lets whoever pauses go on, but not before queries were answered meanwhile: nothing that can wait
+// may hold them up.
+class Releaser {
+ public:
+  Releaser(Injector& injector, const Plan& plan, const std::vector<std::unique_ptr<Querier>>& from)
+      : thread_(
+            [&injector, &from, points = paused_points(plan), this](const std::stop_token& stop) {
+              while (!stop.stop_requested() && !points.empty()) {
+                for (const FaultPoint point : points) {
+                  if (!injector.is_paused(point)) continue;
+                  wait_for_queries(from);
+                  injector.release(point);
+                }
+                std::this_thread::sleep_for(std::chrono::microseconds(50));
+              }
+            }) {}
+  [[nodiscard]] bool queries_stood_still() const { return stood_still_; }
+
+ private:
+  static std::vector<FaultPoint> paused_points(const Plan& plan) {
+    std::vector<FaultPoint> points;
+    for (const PointPlan& entry : plan.points) {
+      for (const Term& term : entry.terms) {
+        if (term.action == FaultAction::pause) points.push_back(entry.point);
+      }
+    }
+    return points;
+  }
+  void wait_for_queries(const std::vector<std::unique_ptr<Querier>>& from) {
+    constexpr std::size_t enough = 4;
+    const auto done = [&] {
+      std::size_t queries = 0;
+      for (const auto& querier : from) queries += querier->queries();
+      return queries;
+    };
+    const std::size_t before = done();
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (done() < before + enough) {
+      if (std::chrono::steady_clock::now() > patience) {
+        stood_still_ = true;
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  }
+
+  std::atomic<bool> stood_still_ = false;
+  std::jthread thread_;
+};
+
+const std::vector<Program>& all_programs() {
+  static const std::vector<Program> programs = {
+      {"rotate", DeviceRoom::for_two_images, {rotate<1>}},
+      {"rotate-raw", DeviceRoom::for_two_images, {rotate_raw<2>}},
+      {"rotate-http", DeviceRoom::for_two_images, {rotate_over_http<1>}},
+      {"batch", DeviceRoom::for_two_images, {batch, batch}},
+      {"compact", DeviceRoom::for_two_images, {batch, compact}},
+      {"compact-narrow", DeviceRoom::for_one_image, {batch, compact, promote}},
+      {"roll-back", DeviceRoom::for_two_images, {batch, batch, roll_back, batch}},
+      {"roll-back-base", DeviceRoom::for_two_images, {rotate<1>, batch, roll_back_base, batch}},
+      {"promote", DeviceRoom::for_one_image, {rotate<1>, promote}},
+      {"promote-folded", DeviceRoom::for_one_image, {rotate_raw<2>, batch, promote, compact}},
+      {"back-and-forth",
+       DeviceRoom::for_two_images,
+       {rotate<1>, rotate<2>, roll_back_base, rotate_raw<3>}},
+      {"everything",
+       DeviceRoom::for_two_images,
+       {batch, rotate_raw<2>, batch, compact, roll_back, rotate<1>, batch, compact}},
+      {"everything-narrow",
+       DeviceRoom::for_one_image,
+       {rotate<1>, promote, batch, compact, rotate_raw<2>, batch, promote, roll_back}},
+  };
+  return programs;
+}
+
+void run_steps(World& world, const TestSnapshots& snapshots, const Program& program) {
+  for (const auto step : program.steps) step(world, snapshots);
+}
+
+std::vector<Term> actions_at(const FaultPointDescription& point) {
+  std::vector<Term> terms;
+  for (const ErrorCode code : point.codes()) {
+    terms.push_back({.action = FaultAction::fail, .code = code});
+  }
+  terms.push_back({.action = FaultAction::delay, .argument = 1});
+  if (point.allows(FaultAction::pause)) terms.push_back({.action = FaultAction::pause});
+  if (point.allows(FaultAction::partial)) {
+    for (const std::uint64_t bytes : {0U, 1U, 100U}) {
+      terms.push_back({.action = FaultAction::partial, .argument = bytes});
+    }
+    for (const std::uint64_t bits : {1U, 9U}) {
+      terms.push_back({.action = FaultAction::corrupt, .argument = bits});
+    }
+  }
+  return terms;
+}
+
+}  // namespace
+
+std::span<const Program> programs() {
+  return all_programs();
+}
+
+std::string Schedule::text() const {
+  return std::string(program->name) + ": " + fault_injection::text_of(plan);
+}
+
+Schedule schedule_of(std::string_view text) {
+  const std::size_t colon = text.find(": ");
+  Schedule schedule;
+  for (const Program& program : programs()) {
+    if (program.name == text.substr(0, colon)) schedule.program = &program;
+  }
+  if (schedule.program == nullptr || colon == std::string_view::npos) {
+    throw std::invalid_argument("a schedule is `program: plan`, and there is no such program");
+  }
+  auto plan = fault_injection::parse_plan(text.substr(colon + 2));
+  if (!plan) throw std::invalid_argument(plan.error().message);
+  schedule.plan = std::move(*plan);
+  return schedule;
+}
+
+std::map<FaultPoint, std::uint64_t> count_hits(const TestSnapshots& snapshots,
+                                               const Program& program) {
+  Recorder recorder;
+  World world(snapshots, program.room, recorder.track());
+  const Injector injector;
+  run_steps(world, snapshots, program);
+  std::map<FaultPoint, std::uint64_t> hits;
+  for (const FaultPointDescription& point : fault_points) {
+    const std::uint64_t counted =
+        is_of_queries(point.point) ? hits_of_query_points : injector.counts(point.point).hits;
+    if (counted > 0) hits[point.point] = counted;
+  }
+  return hits;
+}
+
+std::vector<Schedule> single_faults(const Program& program,
+                                    const std::map<FaultPoint, std::uint64_t>& hits) {
+  std::vector<Schedule> schedules;
+  for (const auto& [point, count] : hits) {
+    for (std::uint64_t hit = 1; hit <= count; ++hit) {
+      for (const Term& term : actions_at(describe(point))) {
+        schedules.push_back({&program, Plan{{fault_injection::at_hit(point, hit, term)}}});
+      }
+    }
+  }
+  return schedules;
+}
+
+Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
+  Outcome outcome;
+  Recorder recorder;
+  Injector injector;
+  World world(snapshots, schedule.program->room, recorder.track());
+  std::vector<fault_injection::Firing> firings;
+  {
+    std::vector<std::unique_ptr<Querier>> queriers;
+    for (unsigned client = 1; client <= query_threads; ++client) {
+      queriers.push_back(std::make_unique<Querier>(world, recorder, client));
+    }
+    injector.arm(schedule.plan);
+    {
+      const Releaser releaser(injector, schedule.plan, queriers);
+      run_steps(world, snapshots, *schedule.program);
+      // A fault of a query's own path needs a query to happen to.
+      const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      for (const PointPlan& entry : schedule.plan.points) {
+        while (is_of_queries(entry.point) && injector.counts(entry.point).firings == 0 &&
+               std::chrono::steady_clock::now() < soon) {
+          std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
+      }
+      outcome.queries_stood_still = releaser.queries_stood_still();
+    }
+    firings = injector.disarm();
+    world.heal();
+  }
+  world.end();
+
+  fault_injection::Contents contents(crypto::sha256);
+  snapshots.add_all_to(contents);
+  world.add_batches_to(contents);
+  auto history = recorder.collect();
+  history.replay = "GYRE_FAULT_SCHEDULE='" + schedule.text() + "' ./dev faults";
+  outcome.requests = history.requests.size();
+  for (const auto& firing : firings) outcome.fired.insert(firing.point);
+  history.firings = std::move(firings);
+  outcome.verdict = check(history, contents);
+  return outcome;
+}
+
+}  // namespace gyre::faults

@@ -1,0 +1,60 @@
+// A program of changes, faults put into it, queries in flight, and the verdict.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/fault_point.hpp"
+#include "fault_injection/checker.hpp"
+#include "fault_injection/plan.hpp"
+#include "tests/faults/test_snapshots.hpp"
+#include "tests/faults/world.hpp"
+
+namespace gyre::faults {
+
+struct Program {
+  std::string_view name;
+  DeviceRoom room;
+  std::vector<void (*)(World&, const TestSnapshots&)> steps;
+};
+
+// Rotation, batch, compaction, rollback, promotion: each alone, and one after another.
+[[nodiscard]] std::span<const Program> programs();
+
+struct Schedule {
+  const Program* program = nullptr;
+  fault_injection::Plan plan;
+
+  // "program: plan", which is also how one is named that is to run again.
+  [[nodiscard]] std::string text() const;
+};
+
+// Of a text() as above. Throws std::invalid_argument.
+[[nodiscard]] Schedule schedule_of(std::string_view text);
+
+// How often each point is hit by a program to which nothing happens. Points of queries are hit as
+// often as there are queries, so their numbers are bounded.
+[[nodiscard]] std::map<FaultPoint, std::uint64_t> count_hits(const TestSnapshots& snapshots,
+                                                             const Program& program);
+
+// Every single fault of a program: each action, with each error or size, at each hit of each point.
+[[nodiscard]] std::vector<Schedule> single_faults(const Program& program,
+                                                  const std::map<FaultPoint, std::uint64_t>& hits);
+
+struct Outcome {
+  fault_injection::Verdict verdict;
+  std::set<FaultPoint> fired;
+  std::size_t requests = 0;
+  bool queries_stood_still = false;  // while somebody paused
+};
+
+// Runs the program under the plan with two threads of queries; then heals, changes once more with
+// everything, and judges.
+[[nodiscard]] Outcome run(const TestSnapshots& snapshots, const Schedule& schedule);
+
+}  // namespace gyre::faults
