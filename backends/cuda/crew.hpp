@@ -6,16 +6,24 @@
 //   crew.load_once<n>(from) the same of words that nobody reads again soon
 //   crew.shared()           shared memory of the block, of the size that the step asked for
 //   crew.key(which)         a fixed AES key, as planes
+//   crew.for_each_warp<Lane>(n, f)  f(0, lanes) … f(n - 1, lanes), each by a warp of 32 lanes that
+//                           have a Lane of their own: lanes.each(g) calls g(number, lane) for all
+//   crew.multiply(lanes, m, t)  counts[m][t] += first[m] · second[t], binary matrices that the
+//   lanes
+//                           of a warp hold together (BinaryFragments)
 //
 // HostCrew does it all in one thread, item after item. DeviceCrew (device_crew.cuh) is a real
 // block.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include "backends/cuda/binary_fragments.hpp"
 #include "backends/cuda/on_device.hpp"
 #include "core/dpf/bitsliced_aes.hpp"
 #include "core/dpf/kernel_functions.hpp"
@@ -38,6 +46,43 @@ class HostCrew {
   template <typename Work>
   void for_each(std::uint64_t count, const Work& work) {
     for (std::uint64_t i = 0; i < count; ++i) work(i);
+  }
+  template <typename Lane>
+  struct Lanes {
+    std::array<Lane, 32> lane;
+    template <typename Work>
+    void each(const Work& work) {
+      for (unsigned i = 0; i < 32; ++i) work(i, lane[i]);
+    }
+  };
+  template <typename Lane, typename Work>
+  void for_each_warp(unsigned count, const Work& work) {
+    for (unsigned warp = 0; warp < count; ++warp) {
+      Lanes<Lane> lanes;
+      work(warp, lanes);
+    }
+  }
+  template <typename Lane>
+  void multiply(Lanes<Lane>& lanes, unsigned m, unsigned t) noexcept {
+    using F = BinaryFragments;
+    std::uint32_t first[F::rows][F::depth_words];
+    std::uint32_t second[F::columns][F::depth_words];
+    lanes.each([&](unsigned number, const Lane& lane) {
+      for (unsigned i = 0; i < 4; ++i) {
+        first[F::first_row(number, i)][F::first_word(number, i)] = lane.first[m][i];
+      }
+      for (unsigned i = 0; i < 2; ++i) {
+        second[F::second_column(number)][F::second_word(number, i)] = lane.second[t][i];
+      }
+    });
+    lanes.each([&](unsigned number, Lane& lane) {
+      for (unsigned i = 0; i < 4; ++i) {
+        for (unsigned w = 0; w < F::depth_words; ++w) {
+          lane.counts[m][t][i] += std::popcount(first[F::count_row(number, i)][w] &
+                                                second[F::count_column(number, i)][w]);
+        }
+      }
+    });
   }
   void add(std::uint32_t* word, std::uint32_t value) noexcept { *word ^= value; }
   template <unsigned count>

@@ -17,6 +17,32 @@ class DeviceCrew {
     for (std::uint64_t i = threadIdx.x; i < count; i += blockDim.x) work(i);
     __syncthreads();
   }
+  template <typename Lane>
+  struct Lanes {
+    Lane lane;
+    template <typename Work>
+    __device__ void each(const Work& work) {
+      work(threadIdx.x % 32, lane);
+    }
+  };
+  template <typename Lane, typename Work>
+  __device__ void for_each_warp(unsigned count, const Work& work) {
+    Lanes<Lane> lanes;
+    for (unsigned warp = threadIdx.x / 32; warp < count; warp += blockDim.x / 32) {
+      work(warp, lanes);
+    }
+    __syncthreads();
+  }
+  template <typename Lane>
+  __device__ void multiply(Lanes<Lane>& lanes, unsigned m, unsigned t) {
+    auto& c = lanes.lane.counts[m][t];
+    const auto& a = lanes.lane.first[m];
+    const auto& b = lanes.lane.second[t];
+    asm("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  }
   __device__ void add(std::uint32_t* word, std::uint32_t value) { atomicXor(word, value); }
   template <unsigned count>
   __device__ Words<count> load(const std::uint32_t* from) const {

@@ -11,7 +11,7 @@
 
 #include "backends/cuda/expand_step.hpp"
 #include "backends/cuda/mask_step.hpp"
-#include "backends/cuda/scan_step.hpp"
+#include "backends/cuda/scan_work.hpp"
 #include "backends/cuda/sum_steps.hpp"
 #include "backends/cuda/transfer_steps.hpp"
 #include "core/error.hpp"

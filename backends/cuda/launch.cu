@@ -1,6 +1,7 @@
 // The kernels: one for every kind of step, each nothing but its block function.
 #include <cuda_runtime.h>
 
+#include "backends/cuda/any_scan_step.hpp"
 #include "backends/cuda/device_crew.cuh"
 #include "backends/cuda/launch.hpp"
 

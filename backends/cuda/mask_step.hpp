@@ -1,11 +1,12 @@
-// Selection bits into the masks that a scan wants: for each group and each position of a record in
-// a page, one word a query, bit i for page i of the group, all queries' words beside each other.
+// Selection bits into the masks that a scan wants: for each group and each record of its pages one
+// word a query, bit i for page i of the group.
 #pragma once
 
 #include <cstdint>
 
 #include "backends/cuda/crew.hpp"
 #include "backends/cuda/query_shape.hpp"
+#include "backends/cuda/scan_work.hpp"
 
 namespace gyre::cuda {
 
@@ -13,19 +14,19 @@ struct MaskStep {
   static constexpr unsigned threads = 128;
   static constexpr unsigned blocks_at_once = 4;
 
-  QueryShape shape;
   SelectionBits bits;
   std::uint64_t groups = 0;  // of the chunk
   std::uint32_t queries = 0;
-  // Masks of a place: at least `queries`; those past the last query become zero.
-  std::uint32_t slots = 0;
-  std::uint32_t* masks = nullptr;  // [group][record of the page][slot]
+  MaskLayout layout;  // slots past the last query get zeros
+  std::uint32_t* masks = nullptr;
 
-  // A thread turns up to 32 positions of one query and group at once.
+  // A thread turns up to 32 records of one query and group at once.
   [[nodiscard]] constexpr std::uint32_t spans() const noexcept {
-    return (shape.records_per_page + 31) / 32;
+    return (layout.records_per_page + 31) / 32;
   }
-  [[nodiscard]] constexpr std::uint64_t tasks() const noexcept { return groups * spans() * slots; }
+  [[nodiscard]] constexpr std::uint64_t tasks() const noexcept {
+    return layout.groups(groups) * spans() * layout.slots;
+  }
   [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
     return (tasks() + threads - 1) / threads;
   }
@@ -36,32 +37,36 @@ struct MaskStep {
     crew.for_each(threads, [&](std::uint64_t thread) {
       const std::uint64_t task = block * threads + thread;
       if (task >= tasks()) return;
-      const auto slot = static_cast<std::uint32_t>(task % slots);
-      const std::uint64_t place = task / slots;
-      if (shape.records_per_page == 1) {
-        masks[task] = slot < queries ? bits.words[slot * bits.stride + place] : 0;
+      const auto slot = static_cast<std::uint32_t>(task % layout.slots);
+      const std::uint64_t group = task / layout.slots / spans();
+      const auto span = static_cast<std::uint32_t>(task / layout.slots % spans());
+      const bool used = slot < queries && group < groups;
+      if (layout.records_per_page == 1) {
+        masks[layout.index(group, 0, slot)] = used ? bits.words[slot * bits.stride + group] : 0;
       } else {
-        turn(place / spans(), static_cast<std::uint32_t>(place % spans()) * 32, slot);
+        turn(group, span * 32, slot, used);
       }
     });
   }
 
  private:
   // Bits of up to 32 records from `position` on in each of 32 pages.
-  GYRE_ON_DEVICE void turn(std::uint64_t group, std::uint32_t position, std::uint32_t slot) const {
-    const std::uint32_t left = shape.records_per_page - position;
+  GYRE_ON_DEVICE void turn(std::uint64_t group, std::uint32_t position, std::uint32_t slot,
+                           bool used) const {
+    const std::uint32_t left = layout.records_per_page - position;
     std::uint32_t m[32];
     GYRE_UNROLL
     for (unsigned page = 0; page < pages_per_group; ++page) {
       const std::uint64_t record =
-          (group * pages_per_group + page) * shape.records_per_page + position;
-      m[page] = slot < queries ? window(slot, record, left) : 0;
+          (group * pages_per_group + page) * layout.records_per_page + position;
+      m[page] = used ? window(slot, record, left) : 0;
     }
     transpose(m);
-    std::uint32_t* const to = masks + (group * shape.records_per_page + position) * slots + slot;
+    std::uint32_t* to = masks + layout.index(group, position, slot);
     GYRE_UNROLL
     for (unsigned i = 0; i < 32; ++i) {
-      if (i < left) to[std::uint64_t{i} * slots] = m[i];
+      if (i < left) *to = m[i];
+      to += layout.position_stride();
     }
   }
 

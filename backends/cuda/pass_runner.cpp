@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "backends/cuda/any_scan_step.hpp"
 #include "backends/cuda/parameter_block.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "core/bytes.hpp"
@@ -70,6 +71,7 @@ struct PassRunner::Batch {
   ScanTile tile{};
   std::uint64_t leaves = 0;
   unsigned tiers = 0;
+  unsigned chunk_tiers = 0;                            // of them
   std::vector<std::vector<dpf::Block>> on_host;        // the leaves of small tables' keys
   std::vector<std::span<const std::byte>> selections;  // of the queries from `expanded` on
   std::vector<OverlayPart> overlays;
@@ -79,16 +81,15 @@ struct PassRunner::Batch {
   std::uint64_t chunk_leaves = 0;  // the most that a chunk has
   std::uint64_t chunk_groups = 0;
 
-  // The nodes from which chunks are expanded: the last tier but one begins with them.
+  // The nodes from which chunks are expanded.
   const dpf::Block* ancestors = nullptr;
   std::uint64_t ancestors_stride = 0;
 
   [[nodiscard]] std::uint32_t count() const noexcept {
     return static_cast<std::uint32_t>(queries.size());
   }
-  // Height 14, or 7 where there is one tier only.
-  [[nodiscard]] unsigned ancestors_height() const noexcept {
-    return std::min(tiers, 2U) * levels_per_tier;
+  [[nodiscard]] MaskLayout mask_layout() const noexcept {
+    return {shape.records_per_page, slots, tile.route == ScanRoute::tensor};
   }
 
   void prepare(const PassLimits& limits);
@@ -99,10 +100,11 @@ struct PassRunner::Batch {
 
 // Needs: image, layout, shape, queries, answers.
 void PassRunner::Batch::prepare(const PassLimits& limits) {
-  tile = tile_for(shape, layout.page_words, count());
+  tile = tile_for(shape, limits.route, count());
   slots = static_cast<std::uint32_t>(divide_rounding_up(count(), tile.queries)) * tile.queries;
   leaves = dpf::leaves_for(layout.pages * shape.records_per_page);
   tiers = tiers_for(leaves);
+  chunk_tiers = std::min(tiers, limits.chunk_tiers);
   sort_by_kind_of_selection();
   collect_overlays();
   for (Chunk chunk; chunk.end_page < layout.pages;) {
@@ -269,8 +271,7 @@ Result<void> PassRunner::reserve(Batch& batch) {
     }
     return {};
   };
-  const std::uint64_t masks =
-      batch.chunk_groups * batch.shape.records_per_page * batch.slots * word_bytes;
+  const std::uint64_t masks = batch.mask_layout().words(batch.chunk_groups) * word_bytes;
   const std::uint64_t bits = batch.chunk_leaves * batch.count() * leaf_bytes;
   // A chunk that begins in the middle of a node's leaves has a node more.
   const std::uint64_t nodes =
@@ -279,10 +280,10 @@ Result<void> PassRunner::reserve(Batch& batch) {
   if (auto done = reserve_all(sides_, &Side::masks, masks); !done) return done;
   if (auto done = reserve_all(sides_, &Side::bits, bits); !done) return done;
   if (auto done = reserve_all(sides_, &Side::nodes, nodes); !done) return done;
-  if (batch.tiers > 2) {
+  if (batch.tiers > batch.chunk_tiers) {
     for (auto& buffer : upper_nodes_) {
       const std::uint64_t upper =
-          nodes_at(2 * levels_per_tier, batch.leaves) * batch.expanded * leaf_bytes;
+          nodes_at(batch.chunk_tiers * levels_per_tier, batch.leaves) * batch.expanded * leaf_bytes;
       if (auto done = buffer.reserve(gpu_, upper); !done) return done;
     }
   }
@@ -324,7 +325,7 @@ Result<void> PassRunner::expand_upper_tiers(Batch& batch) {
       reinterpret_cast<const dpf::Block*>(parameters_.as<std::byte>() + batch.tops_at);
   batch.ancestors_stride = batch.top_stride;
   std::size_t to = 0;
-  for (unsigned tier = batch.tiers; tier > 2; --tier, to = 1 - to) {
+  for (unsigned tier = batch.tiers; tier > batch.chunk_tiers; --tier, to = 1 - to) {
     const unsigned height = (tier - 1) * levels_per_tier;
     const std::uint64_t nodes = nodes_at(height, batch.leaves);
     const ExpandStep step{.keys = reinterpret_cast<const TreeCorrections*>(
@@ -362,7 +363,7 @@ Result<void> PassRunner::fill(const Batch& batch, const Chunk& chunk, Side& side
                     .out_stride = leaves,
                     .first = first,
                     .last = last};
-    if (batch.ancestors_height() > levels_per_tier) {
+    if (batch.chunk_tiers > 1) {
       ExpandStep above = step;
       above.height = levels_per_tier;
       above.first = first >> levels_per_tier;
@@ -385,11 +386,10 @@ Result<void> PassRunner::fill(const Batch& batch, const Chunk& chunk, Side& side
     }
   }
   if (chunk.groups() > 0) {
-    const MaskStep step{.shape = batch.shape,
-                        .bits = {side.bits.as<std::uint32_t>(), leaves * leaf_words},
+    const MaskStep step{.bits = {side.bits.as<std::uint32_t>(), leaves * leaf_words},
                         .groups = chunk.groups(),
                         .queries = batch.count(),
-                        .slots = batch.slots,
+                        .layout = batch.mask_layout(),
                         .masks = side.masks.as<std::uint32_t>()};
     if (auto done = expanding_->run(step); !done) return done;
   }
@@ -400,18 +400,17 @@ Result<void> PassRunner::scan(const Batch& batch, const Chunk& chunk, Side& side
   if (auto done = scanning_->wait(*side.filled); !done) return done;
   const SelectionBits bits{side.bits.as<std::uint32_t>(), chunk.leaves(batch.shape) * leaf_words};
   if (chunk.groups() > 0) {
-    const ScanPartition parts{batch.tile, batch.layout.page_words};
-    const ScanWork work{.layout = batch.layout,
-                        .shape = batch.shape,
-                        .image = batch.image,
-                        .masks = side.masks.as<std::uint32_t>(),
-                        .first_group = chunk.first_group(),
-                        .groups = chunk.groups(),
-                        .slots = batch.slots,
-                        .segments = parts.segments(
-                            chunk.groups(), batch.slots / batch.tile.queries,
-                            std::uint64_t{gpu_->multiprocessors()} * blocks_per_multiprocessor),
-                        .accumulators = accumulators_.as<std::uint32_t>()};
+    ScanWork work{.layout = batch.layout,
+                  .shape = batch.shape,
+                  .image = batch.image,
+                  .masks = side.masks.as<std::uint32_t>(),
+                  .first_group = chunk.first_group(),
+                  .groups = chunk.groups(),
+                  .slots = batch.slots,
+                  .accumulators = accumulators_.as<std::uint32_t>()};
+    work.segments = with_scan_step(batch.tile, work, [&](const auto& step) {
+      return step.segments_for(std::uint64_t{gpu_->multiprocessors()} * blocks_per_multiprocessor);
+    });
     if (auto done = scanning_->run(batch.tile, work); !done) return done;
   }
   if (chunk.tail_pages() > 0) {

@@ -26,6 +26,10 @@ struct PassLimits {
   // Accumulators of a batch: 32 times its answers.
   std::uint64_t accumulator_bytes = std::uint64_t{512} << 20U;
   std::uint32_t batch = 128;  // queries that share a scan
+  // Tiers of the trees that are expanded chunk by chunk, 1 or 2; those above, for the whole table
+  // at once: their nodes are few.
+  unsigned chunk_tiers = 2;
+  ScanRoute route = ScanRoute::and_xor;
 };
 
 // Where a chunk begins and ends. REQUIRES: `after` from another call, or a fresh chunk.

@@ -1,6 +1,6 @@
 // The scan: every word of the groups ANDed with a query's mask and XORed into its accumulator.
 //
-// A thread keeps `vector` neighbouring words × `columns` bit columns × `queries` accumulators in
+// A thread keeps `vector` neighbouring words × `columns` accumulators for each of `queries` in
 // registers and walks over the groups of its segment. For one query that is one instruction a word
 // and as many loads in flight as there are columns; for many, the mask of a place serves
 // vector·columns words and a word serves `queries` masks, one instruction each. All threads of a
@@ -11,54 +11,33 @@
 #include <cstdint>
 
 #include "backends/cuda/crew.hpp"
-#include "backends/cuda/query_shape.hpp"
+#include "backends/cuda/scan_work.hpp"
 
 namespace gyre::cuda {
 
-// What a thread keeps in registers. A run-time choice among scan_tiles.
-struct ScanTile {
-  unsigned vector;   // words of a load: 4, or 1 where records are no multiple of 16 bytes
-  unsigned columns;  // of 32, a divisor
-  unsigned queries;  // a set
-
-  friend constexpr bool operator==(const ScanTile&, const ScanTile&) = default;
-};
-
-// The tile for that many queries: the smallest set that holds them, or the largest. Rows change
-// their masks from load to load, so more columns share one there.
-[[nodiscard]] constexpr ScanTile tile_for(const QueryShape& shape, std::uint32_t page_words,
-                                          std::uint32_t queries) noexcept {
-  const bool aligned = shape.record_words % 4 == 0 && page_words % 4 == 0;
-  if (queries == 1) return {aligned ? 4U : 1U, 8, 1};
-  if (queries <= 8 || shape.records_per_page > 1) {
-    return aligned ? ScanTile{4, 4, 8} : ScanTile{1, 16, 8};
-  }
-  return aligned ? ScanTile{4, 1, 32} : ScanTile{1, 4, 32};
-}
-
-struct ScanWork {
-  TableLayout layout;
-  QueryShape shape;
-  const std::uint32_t* image = nullptr;
-  const std::uint32_t* masks =
-      nullptr;                    // of MaskStep: [group of the chunk][record of the page][slot]
-  std::uint64_t first_group = 0;  // of the chunk
-  std::uint64_t groups = 0;
-  std::uint32_t slots = 0;                // a multiple of the tile's queries
-  std::uint32_t segments = 1;             // into which the groups are dealt, one after another
-  std::uint32_t* accumulators = nullptr;  // [slot][bit][word of a record]
-};
-
 // How the words of a group are divided among the threads of blocks.
+//
+// The masks of a row query differ from row to row of a page, but not from bit to bit: a thread's
+// columns are bits of the same words. A page query has one mask for all, so a group is one run of
+// words and the columns are parts of it, aligned whatever a page is.
 struct ScanPartition {
   static constexpr std::uint32_t threads = 128;
 
   ScanTile tile;
+  QueryShape shape;
   std::uint32_t page_words;
 
-  // A thread's share of a group: `vector` words of a page, `columns` bits of each.
+  [[nodiscard]] constexpr bool of_rows() const noexcept { return shape.records_per_page > 1; }
+  // Words from one of a thread's columns to the next.
+  [[nodiscard]] constexpr std::uint32_t column_stride() const noexcept {
+    return of_rows() ? page_words : pages_per_group / tile.columns * page_words;
+  }
+  [[nodiscard]] constexpr std::uint32_t tiles_across() const noexcept {
+    return column_stride() / tile.vector;
+  }
+  // Shares of a group, one a thread.
   [[nodiscard]] constexpr std::uint32_t tiles() const noexcept {
-    return page_words / tile.vector * (32 / tile.columns);
+    return tiles_across() * (of_rows() ? pages_per_group / tile.columns : 1);
   }
   // A group with fewer tiles than a block has threads leaves room for more groups at once.
   [[nodiscard]] constexpr std::uint32_t tiles_per_block() const noexcept {
@@ -70,13 +49,23 @@ struct ScanPartition {
   [[nodiscard]] constexpr std::uint64_t blocks_across() const noexcept {
     return (tiles() + tiles_per_block() - 1) / tiles_per_block();
   }
-  // Into how many segments so many groups are dealt, for about so many thread blocks.
-  [[nodiscard]] constexpr std::uint32_t segments(std::uint64_t groups, std::uint32_t sets,
-                                                 std::uint64_t wanted_blocks) const noexcept {
-    const std::uint64_t most = (groups + groups_at_once() - 1) / groups_at_once();
-    const std::uint64_t wanted = wanted_blocks / (blocks_across() * sets);
-    const std::uint64_t some = wanted < most ? wanted : most;
-    return some > 0 ? static_cast<std::uint32_t>(some) : 1;
+
+  // A tile's first word in a group, where its sums go, and which of a page's masks is its own.
+  struct Place {
+    std::uint64_t word;
+    std::uint64_t sum;
+    std::uint32_t position;
+  };
+  [[nodiscard]] constexpr Place place(std::uint32_t number) const noexcept {
+    const std::uint32_t word = number % tiles_across() * tile.vector;
+    if (!of_rows()) return {word, word, 0};
+    const std::uint64_t first_bit = std::uint64_t{number / tiles_across()} * tile.columns;
+    return {first_bit * page_words + word,
+            first_bit * shape.record_words + word % shape.record_words, word / shape.record_words};
+  }
+  // From one column's sums to the next one's.
+  [[nodiscard]] constexpr std::uint32_t sum_stride() const noexcept {
+    return of_rows() ? shape.record_words : column_stride();
   }
 };
 
@@ -90,9 +79,14 @@ struct ScanStep {
   ScanWork work;
 
   [[nodiscard]] constexpr ScanPartition partition() const noexcept {
-    return {{vector, columns, queries}, work.layout.page_words};
+    return {{vector, columns, queries}, work.shape, work.layout.page_words};
   }
   [[nodiscard]] constexpr std::uint32_t sets() const noexcept { return work.slots / queries; }
+  [[nodiscard]] constexpr std::uint32_t segments_for(std::uint64_t wanted_blocks) const noexcept {
+    const std::uint64_t at_once = partition().groups_at_once();
+    return work.segments_for((work.groups + at_once - 1) / at_once,
+                             partition().blocks_across() * sets(), wanted_blocks);
+  }
   // Sets of queries change fastest: blocks that read the same words run side by side.
   [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
     return partition().blocks_across() * work.segments * sets();
@@ -104,7 +98,7 @@ struct ScanStep {
     return work.shape.records_per_page > 1 && sums() <= 4096;
   }
   [[nodiscard]] constexpr std::uint64_t sums() const noexcept {
-    return std::uint64_t{queries} * 32 * work.shape.record_words;
+    return std::uint64_t{queries} * work.shape.accumulator_words();
   }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept {
     return sums_in_block() ? static_cast<std::uint32_t>(sums() * sizeof(std::uint32_t)) : 0;
@@ -112,12 +106,11 @@ struct ScanStep {
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    const auto set = static_cast<std::uint32_t>(block % sets());
     const ScanPartition parts = partition();
+    const auto set = static_cast<std::uint32_t>(block % sets());
     const std::uint64_t across = block / sets() % parts.blocks_across();
     const auto segment = static_cast<std::uint32_t>(block / sets() / parts.blocks_across());
-    std::uint32_t* const mine =
-        work.accumulators + std::uint64_t{set} * queries * work.shape.accumulator_words();
+    std::uint32_t* const mine = work.accumulators + set * sums();
     auto* const shared = static_cast<std::uint32_t*>(crew.shared());
     const bool in_block = sums_in_block();
     if (in_block) crew.for_each(sums(), [&](std::uint64_t i) { shared[i] = 0; });
@@ -126,8 +119,8 @@ struct ScanStep {
       const std::uint64_t tile =
           across * parts.tiles_per_block() + thread % parts.tiles_per_block();
       if (lane >= parts.groups_at_once() || tile >= parts.tiles()) return;
-      scan(crew, static_cast<std::uint32_t>(tile), segment * parts.groups_at_once() + lane, set,
-           in_block ? shared : mine);
+      scan(crew, parts, parts.place(static_cast<std::uint32_t>(tile)),
+           segment * parts.groups_at_once() + lane, set, in_block ? shared : mine);
     });
     if (!in_block) return;
     crew.for_each(sums(), [&](std::uint64_t i) { crew.add(mine + i, shared[i]); });
@@ -136,44 +129,38 @@ struct ScanStep {
  private:
   // One thread: groups first, first + stride, …, then its sums into `to`.
   template <typename Crew>
-  GYRE_ON_DEVICE void scan(Crew& crew, std::uint32_t tile, std::uint32_t first, std::uint32_t set,
-                           std::uint32_t* to) const {
-    const std::uint32_t page_words = work.layout.page_words;
-    const std::uint32_t tiles_across = page_words / vector;
-    const std::uint32_t word = tile % tiles_across * vector;
-    const std::uint32_t first_bit = tile / tiles_across * columns;
-    const std::uint32_t position = word / work.shape.record_words;
-    const std::uint32_t record_word = word % work.shape.record_words;
-    const std::uint32_t stride = work.segments * partition().groups_at_once();
-
+  GYRE_ON_DEVICE void scan(Crew& crew, const ScanPartition& parts,
+                           const ScanPartition::Place& place, std::uint32_t first,
+                           std::uint32_t set, std::uint32_t* to) const {
+    const std::uint32_t column_stride = parts.column_stride();
+    const std::uint32_t stride = work.segments * parts.groups_at_once();
     std::uint32_t sums[queries][columns][vector] = {};
     const std::uint32_t* at =
-        work.image + work.layout.grouped_word(work.first_group + first, first_bit, word);
+        work.image + (work.first_group + first) * work.layout.group_words() + place.word;
     const std::uint64_t at_stride = stride * work.layout.group_words();
-    const std::uint64_t masks_of_group = std::uint64_t{work.shape.records_per_page} * work.slots;
-    const std::uint32_t* masks =
-        work.masks + first * masks_of_group + std::uint64_t{position} * work.slots + set * queries;
-    const std::uint64_t masks_stride = stride * masks_of_group;
+    const MaskLayout layout = work.mask_layout(/*paired=*/false);
+    const std::uint32_t* masks = work.masks + layout.index(first, place.position, set * queries);
+    const std::uint64_t masks_stride = layout.words(stride);
     GYRE_UNROLL_TIMES(queries == 1 ? 2 : 1)
     for (std::uint64_t group = first; group < work.groups; group += stride) {
       Words<vector> words[columns];
       GYRE_UNROLL
       for (unsigned c = 0; c < columns; ++c) {
-        words[c] = crew.template load_once<vector>(at + std::uint64_t{c} * page_words);
+        words[c] = crew.template load_once<vector>(at + std::uint64_t{c} * column_stride);
       }
       add_products(crew, words, masks, sums);
       at += at_stride;
       masks += masks_stride;
     }
-    std::uint32_t* sum_at = to + std::uint64_t{first_bit} * work.shape.record_words + record_word;
+    std::uint32_t* sum_at = to + place.sum;
     GYRE_UNROLL
     for (unsigned q = 0; q < queries; ++q) {
-      std::uint32_t* bit_at = sum_at;
+      std::uint32_t* column_at = sum_at;
       GYRE_UNROLL
       for (unsigned c = 0; c < columns; ++c) {
         GYRE_UNROLL
-        for (unsigned v = 0; v < vector; ++v) crew.add(bit_at + v, sums[q][c][v]);
-        bit_at += work.shape.record_words;
+        for (unsigned v = 0; v < vector; ++v) crew.add(column_at + v, sums[q][c][v]);
+        column_at += parts.sum_stride();
       }
       sum_at += work.shape.accumulator_words();
     }
@@ -200,16 +187,5 @@ struct ScanStep {
     }
   }
 };
-
-// Calls run(ScanStep<…>{work}) for the tile. REQUIRES: one that tile_for() gives.
-template <typename Run>
-auto with_scan_step(const ScanTile& tile, const ScanWork& work, const Run& run) {
-  if (tile == ScanTile{4, 8, 1}) return run(ScanStep<4, 8, 1>{work});
-  if (tile == ScanTile{1, 8, 1}) return run(ScanStep<1, 8, 1>{work});
-  if (tile == ScanTile{4, 4, 8}) return run(ScanStep<4, 4, 8>{work});
-  if (tile == ScanTile{1, 16, 8}) return run(ScanStep<1, 16, 8>{work});
-  if (tile == ScanTile{4, 1, 32}) return run(ScanStep<4, 1, 32>{work});
-  return run(ScanStep<1, 4, 32>{work});
-}
 
 }  // namespace gyre::cuda

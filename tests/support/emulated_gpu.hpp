@@ -11,6 +11,7 @@
 #include <new>
 #include <utility>
 
+#include "backends/cuda/any_scan_step.hpp"
 #include "backends/cuda/gpu.hpp"
 
 namespace gyre {

@@ -1,0 +1,405 @@
+#include "backends/cuda/check/bench.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/cpu/cpu_backend.hpp"
+#include "backends/cuda/check/check_kernels.hpp"
+#include "backends/cuda/cuda_device.hpp"
+#include "backends/cuda/cuda_error.hpp"
+#include "backends/cuda/pass_runner.hpp"
+#include "backends/cuda/top_of_tree.hpp"
+#include "backends/device/device_backend.hpp"
+#include "core/dpf/generate.hpp"
+#include "core/elapsed.hpp"
+#include "core/promotion.hpp"
+#include "core/random_source.hpp"
+
+namespace gyre::cuda {
+namespace {
+
+constexpr std::uint64_t gib = std::uint64_t{1} << 30U;
+constexpr std::uint64_t word_bytes = sizeof(std::uint32_t);
+
+// Each measurement: a warm-up, then repetitions until there are enough or time is up.
+constexpr int most_repetitions = 15;
+constexpr int least_repetitions = 3;
+constexpr double most_seconds = 1.5;
+
+using Clock = std::chrono::steady_clock;
+using Work = std::function<Result<void>()>;
+
+struct Times {
+  double median = 0;
+  double least = 0;
+  int repetitions = 0;
+};
+
+// Of work that is done when it returns.
+Result<Times> measure(const Work& work) {
+  if (auto warm = work(); !warm) return forward_error(warm);
+  std::vector<double> seconds;
+  const auto begun = Clock::now();
+  while (static_cast<int>(seconds.size()) < least_repetitions ||
+         (static_cast<int>(seconds.size()) < most_repetitions &&
+          seconds_since(begun) < most_seconds)) {
+    const auto start = Clock::now();
+    if (auto done = work(); !done) return forward_error(done);
+    seconds.push_back(seconds_since(start));
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return Times{seconds[seconds.size() / 2], seconds.front(), static_cast<int>(seconds.size())};
+}
+
+// A table as the scans see it: what its words are does not matter to their speed, but it is not
+// zeros.
+struct GeneratedTable {
+  Geometry geometry;
+  TableLayout layout;
+  GpuMemory words;
+};
+
+class Bench {
+ public:
+  Bench(std::shared_ptr<Gpu> gpu, double seconds) : gpu_(std::move(gpu)), seconds_(seconds) {}
+
+  Result<void> run() {
+    if (auto done = ceilings(); !done) return done;
+    constexpr std::array<std::array<std::uint32_t, 2>, 3> shapes = {
+        {{4096, 1}, {32, 128}, {36, 113}}};
+    for (const std::uint64_t size : {gib, 8 * gib, 64 * gib}) {
+      for (const auto& [row_bytes, rows_per_page] : shapes) {
+        if (auto done = table(size, row_bytes, rows_per_page); !done) {
+          if (!skipped("table", size, done.error())) return done;
+        }
+      }
+    }
+    if (auto done = expansion(); !done) return done;
+    return transfers(8 * gib);
+  }
+
+ private:
+  [[nodiscard]] bool time_is_up() const { return seconds_since(begun_) > seconds_; }
+
+  // Whether the error only means that the card, or the host, is too small for it.
+  static bool skipped(const char* what, std::uint64_t bytes, const Error& error) {
+    if (error.code != ErrorCode::device_out_of_memory && error.code != ErrorCode::out_of_memory) {
+      return false;
+    }
+    std::printf("{\"name\": \"%s\", \"bytes\": %llu, \"skipped\": \"%s\"}\n", what,
+                static_cast<unsigned long long>(bytes), std::string(name(error.code)).c_str());
+    return true;
+  }
+
+  Result<void> synchronize() { return result_of(cudaDeviceSynchronize()); }
+
+  Result<void> ceilings() {
+    const std::uint64_t bytes = std::min(4 * gib, gpu_->capacity_bytes() / 4);
+    auto from = GpuMemory::create(gpu_, bytes);
+    if (!from) return forward_error(from);
+    auto to = GpuMemory::create(gpu_, bytes);
+    if (!to) return forward_error(to);
+    auto* const words = from->as<std::uint32_t>();
+    if (auto done = result_of(fill_words(nullptr, words, bytes / word_bytes)); !done) return done;
+    auto copy = measure([&]() -> Result<void> {
+      if (auto done = result_of(
+              cudaMemcpyAsync(to->as<void>(), words, bytes, cudaMemcpyDeviceToDevice, nullptr));
+          !done) {
+        return done;
+      }
+      return synchronize();
+    });
+    if (!copy) return forward_error(copy);
+    std::printf(
+        "{\"name\": \"ceiling_copy\", \"bytes\": %llu, \"seconds\": %.9f, "
+        "\"read_and_written_bytes_per_second\": %.6g, \"repetitions\": %d}\n",
+        static_cast<unsigned long long>(bytes), copy->median,
+        2 * static_cast<double>(bytes) / copy->median, copy->repetitions);
+    for (const unsigned blocks_each : {4U, 8U, 16U}) {
+      auto read = measure([&]() -> Result<void> {
+        if (auto done =
+                result_of(sum_words(nullptr, words, bytes / word_bytes, to->as<std::uint32_t>(),
+                                    gpu_->multiprocessors() * blocks_each));
+            !done) {
+          return done;
+        }
+        return synchronize();
+      });
+      if (!read) return forward_error(read);
+      const double rate = static_cast<double>(bytes) / read->median;
+      read_ceiling_ = std::max(read_ceiling_, rate);
+      std::printf(
+          "{\"name\": \"ceiling_read\", \"bytes\": %llu, \"blocks_per_multiprocessor\": %u, "
+          "\"seconds\": %.9f, \"bytes_per_second\": %.6g, \"repetitions\": %d}\n",
+          static_cast<unsigned long long>(bytes), blocks_each, read->median, rate,
+          read->repetitions);
+    }
+    return {};
+  }
+
+  Result<void> table(std::uint64_t size, std::uint32_t row_bytes, std::uint32_t rows_per_page) {
+    if (time_is_up()) return {};
+    const std::uint64_t pages = size / row_bytes / rows_per_page;
+    GeneratedTable made;
+    made.geometry = {pages * rows_per_page, row_bytes, rows_per_page};
+    made.layout = {
+        .pages = pages, .page_words = row_bytes / 4 * rows_per_page, .row_words = row_bytes / 4};
+    auto words = GpuMemory::create(gpu_, made.geometry.bytes());
+    if (!words) return forward_error(words);
+    made.words = std::move(*words);
+    if (auto done =
+            result_of(fill_words(nullptr, made.words.as<std::uint32_t>(), made.layout.words()));
+        !done) {
+      return done;
+    }
+    if (auto done = synchronize(); !done) return done;
+    for (const QueryKind kind : {QueryKind::page, QueryKind::row}) {
+      if (kind == QueryKind::row && rows_per_page == 1) continue;
+      if (auto done = decodes(made, kind); !done) return done;
+      for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+        if (auto done = batches(made, kind, route); !done) return done;
+      }
+    }
+    return {};
+  }
+
+  Result<std::vector<dpf::Key>> keys_for(std::uint64_t records, std::size_t count) {
+    std::vector<dpf::Key> keys;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto pair =
+          dpf::generate(dpf::levels_for(records), i * 0x9E3779B97F4A7C15U % records, random_);
+      if (!pair) return forward_error(pair);
+      keys.push_back(std::move((*pair)[i % 2]));
+    }
+    return keys;
+  }
+
+  // Both parties' answers, at the last record, which lies where 32-bit arithmetic would not reach.
+  Result<void> decodes(const GeneratedTable& made, QueryKind kind) {
+    const std::uint64_t records = made.geometry.records(kind);
+    const std::uint64_t bytes = made.geometry.answer_bytes(kind);
+    for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+      auto runner = PassRunner::create(gpu_, {.route = route});
+      if (!runner) return forward_error(runner);
+      bool right = true;
+      for (const std::uint64_t record : {std::uint64_t{1}, records - 1}) {
+        auto pair = dpf::generate(dpf::levels_for(records), record, random_);
+        if (!pair) return forward_error(pair);
+        const Overlay none;
+        std::vector<std::byte> sum(bytes);
+        for (const dpf::Key& key : *pair) {
+          // Several at once, so that the batched kernels are the ones that are looked at.
+          const std::vector<Query> queries(33, Query{.kind = kind, .key = &key, .overlay = &none});
+          std::vector<std::byte> answers(queries.size() * bytes);
+          if (auto done =
+                  (*runner)->run(made.words.as<std::uint32_t>(), made.layout, queries, answers);
+              !done) {
+            return done;
+          }
+          for (std::size_t b = 0; b < bytes; ++b) sum[b] ^= answers[32 * bytes + b];
+        }
+        auto expected = record_at(made, record * bytes / word_bytes, bytes);
+        if (!expected) return forward_error(expected);
+        right = right && sum == *expected;
+      }
+      std::printf(
+          "{\"name\": \"decodes\", \"kind\": \"%s\", \"route\": \"%s\", \"bytes\": %llu, "
+          "\"row_bytes\": %u, \"right\": %s}\n",
+          name_of(kind), name_of(route), static_cast<unsigned long long>(made.geometry.bytes()),
+          made.geometry.row_bytes, right ? "true" : "false");
+    }
+    return {};
+  }
+
+  Result<std::vector<std::byte>> record_at(const GeneratedTable& made, std::uint64_t word,
+                                           std::uint64_t bytes) {
+    auto stream = gpu_->make_stream();
+    if (!stream) return forward_error(stream);
+    auto rows = GpuMemory::create(gpu_, bytes);
+    if (!rows) return forward_error(rows);
+    std::vector<std::byte> record(bytes);
+    const ExtractStep step{.layout = made.layout,
+                           .image = made.words.as<std::uint32_t>(),
+                           .out = rows->as<std::uint32_t>(),
+                           .first_word = word,
+                           .count = bytes / word_bytes};
+    if (auto done = (*stream)->run(step); !done) return forward_error(done);
+    if (auto done = (*stream)->copy_down(record.data(), rows->as<void>(), bytes); !done) {
+      return forward_error(done);
+    }
+    if (auto done = (*stream)->synchronize(); !done) return forward_error(done);
+    return record;
+  }
+
+  // Whole passes as a server would run them, from keys in host memory to answers there.
+  Result<void> batches(const GeneratedTable& made, QueryKind kind, ScanRoute route) {
+    const std::uint64_t size = made.geometry.bytes();
+    auto runner = PassRunner::create(gpu_, {.route = route});
+    if (!runner) return forward_error(runner);
+    const Overlay none;
+    for (const std::size_t count : {1U, 8U, 32U, 128U, 1024U}) {
+      if (time_is_up()) return {};
+      if (route == ScanRoute::tensor && count <= 8) continue;  // the same kernels
+      // Only what tells something new, and only as long as it does not take minutes.
+      if (count == 1024 && (size > 8 * gib || kind == QueryKind::row)) continue;
+      if (kind == QueryKind::row && count > 32 && size > 8 * gib) continue;
+      auto keys = keys_for(made.geometry.records(kind), count);
+      if (!keys) return forward_error(keys);
+      std::vector<Query> queries;
+      for (const dpf::Key& key : *keys) {
+        queries.push_back({.kind = kind, .key = &key, .overlay = &none});
+      }
+      std::vector<std::byte> answers(count * made.geometry.answer_bytes(kind));
+      auto times = measure([&] {
+        return (*runner)->run(made.words.as<std::uint32_t>(), made.layout, queries, answers);
+      });
+      if (!times) return forward_error(times);
+      const double rate = static_cast<double>(size) * static_cast<double>(count) / times->median;
+      std::printf(
+          "{\"name\": \"pass\", \"kind\": \"%s\", \"route\": \"%s\", \"bytes\": %llu, "
+          "\"row_bytes\": "
+          "%u, \"rows_per_page\": %u, \"batch\": %zu, \"seconds\": %.9f, \"least_seconds\": %.9f, "
+          "\"repetitions\": %d, \"queries_per_second\": %.6g, "
+          "\"table_bytes_times_queries_per_second\": "
+          "%.6g, \"of_read_ceiling\": %.4f}\n",
+          name_of(kind), name_of(route), static_cast<unsigned long long>(size),
+          made.geometry.row_bytes, made.geometry.rows_per_page, count, times->median, times->least,
+          times->repetitions, static_cast<double>(count) / times->median, rate,
+          rate / read_ceiling_);
+      std::fflush(stdout);
+    }
+    return {};
+  }
+
+  // The last tier and those above it for 2^20 leaves a query, nothing scanned.
+  Result<void> expansion() {
+    constexpr std::uint64_t leaves = std::uint64_t{1} << 20U;
+    auto stream = gpu_->make_stream();
+    if (!stream) return forward_error(stream);
+    for (const std::uint32_t count : {1U, 8U, 64U}) {
+      auto keys = keys_for(leaves * 128, count);
+      if (!keys) return forward_error(keys);
+      std::vector<TreeCorrections> corrections;
+      std::vector<dpf::Block> tops;
+      for (const dpf::Key& key : *keys) {
+        TreeTop top = top_of_tree(key, leaves);
+        corrections.push_back(top.corrections);
+        tops.insert(tops.end(), top.nodes.begin(), top.nodes.end());
+      }
+      const std::uint64_t key_bytes = corrections.size() * sizeof(TreeCorrections);
+      const std::uint64_t top_bytes = tops.size() * sizeof(dpf::Block);
+      const std::uint64_t middle = nodes_at(levels_per_tier, leaves);
+      std::array<GpuMemory, 4> buffers;
+      const std::array<std::uint64_t, 4> sizes = {key_bytes, top_bytes,
+                                                  middle * count * sizeof(dpf::Block),
+                                                  leaves * count * sizeof(dpf::Block)};
+      for (std::size_t i = 0; i < buffers.size(); ++i) {
+        if (auto done = buffers[i].reserve(gpu_, sizes[i]); !done) return done;
+      }
+      if (auto done = (*stream)->copy_up(buffers[0].as<void>(), corrections.data(), key_bytes);
+          !done) {
+        return done;
+      }
+      if (auto done = (*stream)->copy_up(buffers[1].as<void>(), tops.data(), top_bytes); !done) {
+        return done;
+      }
+      const ExpandStep above{.keys = buffers[0].as<TreeCorrections>(),
+                             .queries = count,
+                             .height = levels_per_tier,
+                             .ancestors = buffers[1].as<dpf::Block>(),
+                             .ancestors_stride = tops.size() / count,
+                             .out = buffers[2].as<dpf::Block>(),
+                             .out_stride = middle,
+                             .last = middle - 1};
+      ExpandStep below = above;
+      below.height = 0;
+      below.ancestors = above.out;
+      below.ancestors_stride = middle;
+      below.out = buffers[3].as<dpf::Block>();
+      below.out_stride = leaves;
+      below.last = leaves - 1;
+      auto times = measure([&]() -> Result<void> {
+        if (auto done = (*stream)->run(above); !done) return done;
+        if (auto done = (*stream)->run(below); !done) return done;
+        return (*stream)->synchronize();
+      });
+      if (!times) return forward_error(times);
+      std::printf(
+          "{\"name\": \"expansion\", \"queries\": %u, \"leaves\": %llu, \"seconds\": %.9f, "
+          "\"leaves_per_second\": %.6g, \"repetitions\": %d}\n",
+          count, static_cast<unsigned long long>(leaves), times->median,
+          static_cast<double>(leaves * count) / times->median, times->repetitions);
+    }
+    return {};
+  }
+
+  // Through staging, as a rotation does it, and from a host image, as a promotion does it.
+  Result<void> transfers(std::uint64_t size) {
+    if (time_is_up()) return {};
+    const Geometry geometry{.rows = size / 4096, .row_bytes = 4096, .rows_per_page = 1};
+    DeviceBackend device(std::make_shared<CudaDevice>(gpu_));
+    CpuBackendOptions options;
+    options.executor = "pool";
+    auto cpu = CpuBackend::create(options);
+    if (!cpu) return forward_error(cpu);
+    std::vector<std::byte> chunk(std::size_t{64} << 20U);
+    if (auto done = random_.fill(chunk); !done) return done;
+    const auto stage_into = [&](Backend& backend) -> Result<std::shared_ptr<const Image>> {
+      auto staging = backend.stage(geometry);
+      if (!staging) return forward_error(staging);
+      for (std::uint64_t row = 0; row < geometry.rows; row += chunk.size() / 4096) {
+        if (auto done = (*staging)->write(row, chunk); !done) return forward_error(done);
+      }
+      return (*staging)->seal();
+    };
+    const auto report = [&](const char* what, double seconds) {
+      std::printf(
+          "{\"name\": \"%s\", \"bytes\": %llu, \"seconds\": %.6f, \"bytes_per_second\": "
+          "%.6g, \"repetitions\": 1}\n",
+          what, static_cast<unsigned long long>(size), seconds,
+          static_cast<double>(size) / seconds);
+    };
+    const auto start = Clock::now();
+    if (auto image = stage_into(device); !image) {
+      if (skipped("upload", size, image.error())) return {};
+      return forward_error(image);
+    }
+    report("upload", seconds_since(start));
+    auto host = stage_into(**cpu);
+    if (!host) {
+      if (skipped("promotion", size, host.error())) return {};
+      return forward_error(host);
+    }
+    const auto begun = Clock::now();
+    auto promoted = promote(**host, device, [] { return true; });
+    if (!promoted) return forward_error(promoted);
+    report("promotion", seconds_since(begun));
+    return {};
+  }
+
+  static const char* name_of(QueryKind kind) { return kind == QueryKind::page ? "page" : "row"; }
+  static const char* name_of(ScanRoute route) {
+    return route == ScanRoute::tensor ? "tensor" : "and-xor";
+  }
+
+  const std::shared_ptr<Gpu> gpu_;
+  const double seconds_;
+  const Clock::time_point begun_ = Clock::now();
+  SystemRandom random_;
+  double read_ceiling_ = 0;
+};
+
+}  // namespace
+
+Result<void> run_benchmarks(const std::shared_ptr<Gpu>& gpu, double seconds) {
+  return Bench(gpu, seconds).run();
+}
+
+}  // namespace gyre::cuda

@@ -1,0 +1,93 @@
+// What a scan is given, whichever kernel does it, and which one that is.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/cuda/query_shape.hpp"
+
+namespace gyre::cuda {
+
+// The two ways to scan for many queries; a single query has one way.
+enum class ScanRoute : std::uint8_t {
+  and_xor,  // 32-bit AND and XOR on accumulators in registers
+  tensor,   // binary matrix products, where records are multiples of 16 bytes
+};
+
+// What a thread keeps in registers, or a warp with matrix products. A run-time choice among the
+// instances of ScanStep and TensorStep.
+struct ScanTile {
+  unsigned vector = 0;   // words of a load: 4, or 1 for rows that are no multiple of 16 bytes
+  unsigned columns = 0;  // of a thread, a divisor of 32
+  unsigned queries = 0;  // a set
+  ScanRoute route = ScanRoute::and_xor;
+
+  friend constexpr bool operator==(const ScanTile&, const ScanTile&) = default;
+};
+
+// The tile for that many queries: the smallest set that holds them, or the largest. Rows change
+// their masks from load to load, so more columns share one there.
+[[nodiscard]] constexpr ScanTile tile_for(const QueryShape& shape, ScanRoute route,
+                                          std::uint32_t queries) noexcept {
+  const bool of_rows = shape.records_per_page > 1;
+  const bool aligned = !of_rows || shape.record_words % 4 == 0;
+  if (queries == 1) return {aligned ? 4U : 1U, 8, 1};
+  if (route == ScanRoute::tensor && aligned && queries > 8) {
+    return {4, 0, queries <= 32 ? 32U : 128U, ScanRoute::tensor};
+  }
+  if (!aligned) return {1, 16, 8};
+  if (queries <= 8 || of_rows) return {4, 4, 8};
+  return {4, 1, 32};
+}
+
+// Where a chunk's masks lie: for each group and each record of its pages one word a query slot. In
+// pairs for matrix products: what one register pair of a lane holds, groups g and g + 4 of 8,
+// beside each other; masks of groups that fill up the last 8 are zeros.
+struct MaskLayout {
+  std::uint32_t records_per_page = 0;
+  std::uint32_t slots = 0;
+  bool paired = false;
+
+  [[nodiscard]] constexpr std::uint64_t groups(std::uint64_t of_chunk) const noexcept {
+    return paired ? (of_chunk + 7) / 8 * 8 : of_chunk;
+  }
+  [[nodiscard]] constexpr std::uint64_t words(std::uint64_t groups_of_chunk) const noexcept {
+    return groups(groups_of_chunk) * records_per_page * slots;
+  }
+  [[nodiscard]] constexpr std::uint64_t index(std::uint64_t group, std::uint32_t position,
+                                              std::uint32_t slot) const noexcept {
+    if (!paired) return (group * records_per_page + position) * slots + slot;
+    const std::uint64_t place = (group / 8 * records_per_page + position) * 4 + group % 4;
+    return (place * slots + slot) * 2 + group / 4 % 2;
+  }
+  // From a record of a page to the next one.
+  [[nodiscard]] constexpr std::uint64_t position_stride() const noexcept {
+    return std::uint64_t{slots} * (paired ? 8 : 1);
+  }
+};
+
+struct ScanWork {
+  TableLayout layout;
+  QueryShape shape;
+  const std::uint32_t* image = nullptr;
+  const std::uint32_t* masks =
+      nullptr;                    // of MaskStep: [group of the chunk][record of the page][slot]
+  std::uint64_t first_group = 0;  // of the chunk
+  std::uint64_t groups = 0;
+  std::uint32_t slots = 0;                // a multiple of the tile's queries
+  std::uint32_t segments = 1;             // into which the groups are dealt, one after another
+  std::uint32_t* accumulators = nullptr;  // [slot][bit][word of a record]
+
+  [[nodiscard]] constexpr MaskLayout mask_layout(bool paired) const noexcept {
+    return {shape.records_per_page, slots, paired};
+  }
+  // How many segments make about so many blocks, none of them without one of `units`.
+  [[nodiscard]] static constexpr std::uint32_t segments_for(std::uint64_t units,
+                                                            std::uint64_t blocks_a_segment,
+                                                            std::uint64_t wanted_blocks) noexcept {
+    const std::uint64_t wanted = wanted_blocks / blocks_a_segment;
+    const std::uint64_t some = wanted < units ? wanted : units;
+    return some > 0 ? static_cast<std::uint32_t>(some) : 1;
+  }
+};
+
+}  // namespace gyre::cuda
