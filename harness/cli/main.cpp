@@ -69,7 +69,10 @@ int dispatch(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a peer that goes away is an error of one write, not the end
   try {
-    return gyre::cli::dispatch({argv + 1, argv + argc});
+    const int code = gyre::cli::dispatch({argv + 1, argv + argc});
+    if (std::cout.flush()) return code;
+    // Whoever reads a file must not take half an answer for a whole one.
+    std::cerr << "gyre: not all output could be written\n";
   } catch (const std::bad_alloc&) {
     std::cerr << "gyre: out of memory\n";
   } catch (const std::exception&) {
