@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/cli/command.hpp"
+#include "harness/cli/command_names.hpp"
 #include "harness/cli/options.hpp"
 #include "harness/version.hpp"
 
@@ -25,6 +26,10 @@ constexpr Command commands[] = {
     Command{"run", "run scenarios and record their results", run_scenario},
     Command{"faults", "list the places where a fault can be put", run_faults},
 };
+
+static_assert(std::all_of(std::begin(commands), std::end(commands),
+                          [](const Command& command) { return is_command(command.name); }),
+              "command_names lacks a command");
 
 void print_help() {
   std::cout
