@@ -7,8 +7,9 @@
 
 namespace gyre::cli {
 
-inline constexpr std::string_view command_names[] = {"serve",  "snapshot", "lookup", "fetch",
-                                                     "update", "rotate",   "run",    "faults"};
+inline constexpr std::string_view command_names[] = {"serve",   "snapshot", "lookup", "fetch",
+                                                     "update",  "rotate",   "run",    "report",
+                                                     "compare", "faults"};
 
 [[nodiscard]] constexpr bool is_command(std::string_view name) noexcept {
   return std::find(std::begin(command_names), std::end(command_names), name) !=
