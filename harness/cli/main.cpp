@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/cli/command.hpp"
+#include "harness/cli/command_names.hpp"
 #include "harness/cli/fault_plan.hpp"
 #include "harness/cli/options.hpp"
 #include "harness/version.hpp"
@@ -27,6 +28,10 @@ constexpr Command commands[] = {
     Command{"compare", "compare the figures of two result files", run_compare},
     Command{"faults", "list the places where a fault can be put", run_faults},
 };
+
+static_assert(std::all_of(std::begin(commands), std::end(commands),
+                          [](const Command& command) { return is_command(command.name); }),
+              "command_names lacks a command");
 
 void print_help() {
   std::cout
@@ -70,7 +75,10 @@ int dispatch(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a peer that goes away is an error of one write, not the end
   try {
-    return gyre::cli::dispatch({argv + 1, argv + argc});
+    const int code = gyre::cli::dispatch({argv + 1, argv + argc});
+    if (std::cout.flush()) return code;
+    // Whoever reads a file must not take half an answer for a whole one.
+    std::cerr << "gyre: not all output could be written\n";
   } catch (const std::bad_alloc&) {
     std::cerr << "gyre: out of memory\n";
   } catch (const std::exception&) {

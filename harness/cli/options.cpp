@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "harness/cli/command.hpp"
+#include "harness/cli/command_names.hpp"
 
 namespace gyre::cli {
 namespace {
@@ -87,15 +88,28 @@ Result<std::vector<std::string>> texts_of(const toml::node& node) {
   return texts;
 }
 
+// Whether a command other than this one may look into a table of that name: "snapshot verify" is
+// one if this is "snapshot build", but "snapshot" is then a mistake for either.
+bool is_of_a_command(std::string_view table, std::string_view command) {
+  return is_command(table.substr(0, table.find(' '))) &&
+         !(command.starts_with(table) && command.substr(table.size()).starts_with(' '));
+}
+
 // Takes what one table says about this command's options: the top of the file, among which stand
 // the commands' tables, or the table of this command.
 enum class TablePlace { top_of_file, of_command };
 
-Result<void> take_table(const toml::table& table, TablePlace place,
+Result<void> take_table(const toml::table& table, TablePlace place, std::string_view command,
                         const po::options_description& described,
                         po::basic_parsed_options<char>& parsed) {
   for (const auto& [key, node] : table) {
-    if (place == TablePlace::top_of_file && node.is_table()) continue;
+    if (place == TablePlace::top_of_file && node.is_table()) {
+      if (is_of_a_command(key.str(), command)) continue;
+      return fail(ErrorCode::bad_configuration,
+                  "line " + std::to_string(key.source().begin.line) +
+                      " of the configuration file begins a table that is named after no command, "
+                      "as [serve] or [\"snapshot build\"] is");
+    }
     std::string name(key.str());
     std::replace(name.begin(), name.end(), '_', '-');
     const auto* const option = described.find_nothrow(name, /*approx=*/false);
@@ -132,12 +146,12 @@ Result<void> store_file(const std::string& path, std::string_view command,
     const toml::table file = toml::parse_file(path);
     if (const auto* const own = file[command].as_table()) {
       po::basic_parsed_options<char> parsed(&described);
-      if (auto taken = take_table(*own, TablePlace::of_command, described, parsed); !taken)
+      if (auto taken = take_table(*own, TablePlace::of_command, command, described, parsed); !taken)
         return taken;
       store_missing(std::move(parsed), values);
     }
     po::basic_parsed_options<char> parsed(&described);
-    if (auto taken = take_table(file, TablePlace::top_of_file, described, parsed); !taken)
+    if (auto taken = take_table(file, TablePlace::top_of_file, command, described, parsed); !taken)
       return taken;
     store_missing(std::move(parsed), values);
     return {};

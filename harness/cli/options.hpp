@@ -5,8 +5,8 @@
 // `max_keys`) in the file named by --config: at the top of the file, or in a table of the command's
 // name ([serve]), which wins. Either may name options of the command that reads it and nothing
 // else, so that a misspelt bound is an error and not the default; a file for several commands has a
-// table for each. A value for a list is split at blanks in the environment and is an array in the
-// file. Secrets are never options: an option may name a file that holds one.
+// table for each, and no other. A value for a list is split at blanks in the environment, an array
+// in the file. Secrets are never options: an option may name a file that holds one.
 #pragma once
 
 #include <boost/program_options.hpp>

@@ -54,7 +54,7 @@ Result<ChildProcess> ChildProcess::start(const std::filesystem::path& program,
     if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
-    ::sigprocmask(SIG_SETMASK, &no_signals, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &no_signals, nullptr);
     ::execve(program.c_str(), pointers.data(), environment.data());
     ::_exit(127);
   }

@@ -312,6 +312,17 @@ TEST_F(WholePath, WrongWordsGetASentenceAndExitCode2) {
   }
 }
 
+TEST_F(WholePath, OutputThatIsLostIsAFailure) {
+  build_genesis();
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--version"},
+        {"snapshot", "inspect", path("genesis.manifest.json").string()}}) {
+    auto child = ChildProcess::start(gyre_program, words, "/dev/full");
+    ASSERT_TRUE(child);
+    EXPECT_EQ(child->wait(60s), 1) << words.front();
+  }
+}
+
 TEST_F(WholePath, AFaultPlanThatNothingReadsIsRefused) {
   ::setenv("GYRE_FAULTS", "publish=crash", 1);
   const Outcome outcome = run({"faults", "list"});

@@ -65,6 +65,37 @@ TEST_F(OptionsTest, AListComesWholeFromOneSource) {
 
 TEST_F(OptionsTest, OtherCommandsTablesAreNotThisOnes) {
   EXPECT_EQ(max_keys(with_file("[lookup]\nmax-keys = 9\nunknown = 1")), 1);
+  EXPECT_EQ(max_keys(with_file("['snapshot build']\nmax-keys = 9")), 1);
+}
+
+TEST_F(OptionsTest, ATableOfNoCommandIsAMistake) {
+  const auto sentence = [&](const std::string& text) {
+    const auto values = options_.read(with_file(text));
+    return values ? std::string("accepted") : values.error().message;
+  };
+  const std::string expected =
+      "line 2 of the configuration file begins a table that is named after no command, as [serve] "
+      "or [\"snapshot build\"] is";
+  for (const std::string table : {"[serv]", "[SERVE]", "['']", "[' serve']", "[serves]"}) {
+    EXPECT_EQ(sentence("\n" + table + "\nmax-keys = 2"), expected);
+  }
+}
+
+TEST(OptionsOfASubcommand, StandInATableOfItsWholeName) {
+  Options options("snapshot build", "[OPTIONS]", "A trial.");
+  options.add()("load", po::value<double>(), "a number");
+  const std::string file =
+      testing::TempDir() + "gyre-options-" + std::to_string(::getpid()) + ".toml";
+  const auto load = [&](std::string_view text) {
+    std::ofstream(file) << text;
+    const auto values = options.read({"--config", file});
+    return values && values->count("load") != 0 ? (*values)["load"].as<double>() : -1;
+  };
+  EXPECT_EQ(load("['snapshot build']\nload = 0.5\n['snapshot verify']\nother = 1"), 0.5);
+  // What TOML makes of it is a table in a table, which would otherwise be passed over.
+  EXPECT_EQ(load("load = 0.25\n[snapshot.build]\nload = 0.5"), -1);
+  EXPECT_EQ(load("load = 0.25\n[snap]"), -1);
+  std::filesystem::remove(file);
 }
 
 TEST_F(OptionsTest, RefusesWhatDoesNotFit) {

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "tests/support/code_of.hpp"
 
@@ -157,6 +161,27 @@ TEST(EpochDocument, AHostileServersDocumentIsRefused) {
   }
   EXPECT_EQ(code_of(decode_epoch_document(text + std::string(max_epoch_document_bytes, ' '))),
             ErrorCode::bad_answer);
+}
+
+// A server may retain as many epochs as a client reads, however long the numbers in them.
+TEST(EpochDocument, TheLongestListThatCanBeRetainedIsRead) {
+  constexpr auto largest = std::numeric_limits<std::uint64_t>::max();
+  EpochEntry entry = keyed_entry();
+  entry.metadata.as_of_seq = largest;
+  entry.metadata.block_number = largest;
+  entry.metadata.geometry = {Geometry::max_table_bytes / Geometry::max_page_bytes * 256,
+                             Geometry::max_row_bytes, 256};
+  Cuckoo3Layout layout;
+  layout.value_bytes = Geometry::max_row_bytes - tag_bytes;
+  entry.metadata.layout = layout;
+  entry.id.seq = largest;
+  entry.generation = "0123456789abcdef:" + std::to_string(largest);
+  entry.resident = {"device:cuda0", "cpu"};
+  const EpochDocument document{0, "0123456789abcdef", entry,
+                               std::vector<EpochEntry>(max_retained_entries, entry)};
+  const auto decoded = decode_epoch_document(encode_epoch_document(document));
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(*decoded, document);
 }
 
 TEST(EpochDocument, NumberOfRetainedEpochsIsBounded) {
