@@ -122,6 +122,8 @@ class Backend {
   // What its images say as their residency.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   [[nodiscard]] virtual Place place() const noexcept { return Place::host; }
+  // Held right now by its images, staging areas and scans; 0 where no account is kept.
+  [[nodiscard]] virtual std::uint64_t memory_used_bytes() const noexcept { return 0; }
 
   // Reserves all memory up front. Errors: out_of_memory, device_out_of_memory.
   [[nodiscard]] virtual Result<std::unique_ptr<Staging>> stage(const Geometry& geometry) = 0;

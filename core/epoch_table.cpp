@@ -127,6 +127,7 @@ Lease EpochTable::make_current(Prepared prepared, const Keep& keep) noexcept {
   State& next = *prepared.state_;
   std::shared_ptr<const State> before;  // released after the lock
   const std::shared_ptr<const PublishedEpoch> visible(prepared.held_, &published);
+  GYRE_FAULT_POINT_WITHOUT_ERROR(publish);
   {
     const std::lock_guard lock(mutex_);
     next.publishes = state_->publishes + 1;
@@ -137,7 +138,7 @@ Lease EpochTable::make_current(Prepared prepared, const Keep& keep) noexcept {
     before = std::exchange(state_, std::move(prepared.state_));
   }
   published_.notify_all();
-  return Lease(visible);
+  return Lease(visible, leases_);
 }
 
 void EpochTable::replace_representation(Prepared prepared) noexcept {
@@ -173,7 +174,7 @@ Result<Lease> EpochTable::lease(const EpochChoice& choice) const {
                 "this server has no epoch yet; try again when it has loaded one");
   }
   const auto* id = std::get_if<EpochId>(&choice);
-  if (id == nullptr || now->current->epoch.id == *id) return Lease(now->current);
+  if (id == nullptr || now->current->epoch.id == *id) return Lease(now->current, leases_);
   const auto found =
       std::find_if(now->retained.begin(), now->retained.end(),
                    [&](const Retained& kept) { return kept.published->epoch.id == *id; });
@@ -181,13 +182,13 @@ Result<Lease> EpochTable::lease(const EpochChoice& choice) const {
     return fail(ErrorCode::epoch_gone,
                 "that epoch is neither current nor retained here; ask for /epoch and pick again");
   }
-  return Lease(found->published);
+  return Lease(found->published, leases_);
 }
 
 std::optional<Lease> EpochTable::current() const noexcept {
   const std::shared_ptr<const State> now = state();
   if (now->current == nullptr) return std::nullopt;
-  return Lease(now->current);
+  return Lease(now->current, leases_);
 }
 
 std::vector<Lease> EpochTable::snapshot() const {
@@ -195,8 +196,8 @@ std::vector<Lease> EpochTable::snapshot() const {
   std::vector<Lease> leases;
   if (now->current == nullptr) return leases;
   leases.reserve(1 + now->retained.size());
-  leases.push_back(Lease(now->current));
-  for (const Retained& kept : now->retained) leases.push_back(Lease(kept.published));
+  leases.push_back(Lease(now->current, leases_));
+  for (const Retained& kept : now->retained) leases.push_back(Lease(kept.published, leases_));
   return leases;
 }
 
@@ -208,8 +209,13 @@ void EpochTable::drop_other_bases() noexcept {
   let_go(Keep{.other_bases = false}, std::chrono::steady_clock::now());
 }
 
+Result<std::shared_ptr<EpochTable::State>> EpochTable::allocate_shorter_state() const {
+  GYRE_FAULT_POINT(retain_alloc);
+  return allocate_state();
+}
+
 void EpochTable::let_go(const Keep& keep, std::chrono::steady_clock::time_point now) noexcept {
-  auto next = allocate_state();
+  auto next = allocate_shorter_state();
   if (!next) return;  // the next call may have the memory
   std::shared_ptr<const State> before;
   {

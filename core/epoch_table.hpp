@@ -29,6 +29,29 @@ struct RetentionPolicy {
   std::size_t retain_bases = 1;         // bases other than the current one
 };
 
+// One of the things that a shared count counts, from its creation to its end. Copies count too.
+class Counted {
+ public:
+  using Count = std::shared_ptr<std::atomic<std::size_t>>;
+
+  explicit Counted(Count count) noexcept : count_(std::move(count)) { add(); }
+  Counted(const Counted& other) noexcept : count_(other.count_) { add(); }
+  Counted(Counted&&) noexcept = default;
+  Counted& operator=(Counted other) noexcept {
+    count_.swap(other.count_);
+    return *this;
+  }
+  ~Counted() {
+    if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  void add() const noexcept {
+    if (count_ != nullptr) count_->fetch_add(1, std::memory_order_relaxed);
+  }
+  Count count_;
+};
+
 // Shared ownership of the epoch a query answers from. Cheap to copy. An epoch and its images live
 // until the last lease ends, and are then destroyed on the retire thread.
 class Lease {
@@ -41,9 +64,10 @@ class Lease {
 
  private:
   friend class EpochTable;
-  explicit Lease(std::shared_ptr<const PublishedEpoch> published) noexcept
-      : published_(std::move(published)) {}
+  Lease(std::shared_ptr<const PublishedEpoch> published, Counted::Count leases) noexcept
+      : published_(std::move(published)), counted_(std::move(leases)) {}
   std::shared_ptr<const PublishedEpoch> published_;
+  Counted counted_;
 };
 
 struct CurrentEpoch {};
@@ -105,6 +129,11 @@ class EpochTable {
 
   [[nodiscard]] const std::string& boot() const noexcept { return boot_; }
 
+  // How many leases are held right now, those on epochs included that the table has let go.
+  [[nodiscard]] std::size_t leases() const noexcept {
+    return leases_->load(std::memory_order_relaxed);
+  }
+
  private:
   class Held;
   struct Retained;
@@ -112,6 +141,7 @@ class EpochTable {
 
   std::shared_ptr<const State> state() const noexcept;
   Result<std::shared_ptr<State>> allocate_state() const;
+  Result<std::shared_ptr<State>> allocate_shorter_state() const;
   // Which of the epochs published before stay, as far as the policy lets them.
   struct Keep {
     std::uint64_t up_to_generation = std::numeric_limits<std::uint64_t>::max();
@@ -128,6 +158,7 @@ class EpochTable {
   const std::string boot_;
   const RetentionPolicy policy_;
   Retirer& retirer_;
+  const Counted::Count leases_ = std::make_shared<std::atomic<std::size_t>>(0);
 
   // A short mutex around one pointer: g++ 12's std::atomic<std::shared_ptr> is reported as a race
   // by the thread sanitizer. It is never held while anything is allocated, destroyed or computed.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/bytes.hpp"
+#include "core/fault_point.hpp"
 
 namespace gyre {
 
@@ -50,6 +51,7 @@ Overlay Overlay::with(std::shared_ptr<const OverlayBatch> batch) const {
 }
 
 Result<Overlay> Overlay::after(const Overlay& prefix) const {
+  GYRE_FAULT_POINT(overlay_rebase);
   try {
     std::vector<std::shared_ptr<const OverlayBatch>> newest_first;
     for (const Node* node = newest_.get(); node != prefix.newest_.get(); node = node->older.get()) {

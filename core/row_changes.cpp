@@ -4,10 +4,13 @@
 #include <new>
 #include <optional>
 
+#include "core/fault_point.hpp"
+
 namespace gyre {
 
 Result<RowChanges> RowChanges::of(const Overlay& overlay, std::uint32_t row_bytes,
                                   std::uint64_t expected_rows) {
+  GYRE_FAULT_POINT(changes_alloc);
   constexpr std::uint64_t most_reserved_rows = std::uint64_t{1} << 20U;
   constexpr std::uint64_t most_reserved_bytes = std::uint64_t{16} << 20U;
   RowChanges changes;

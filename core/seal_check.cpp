@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/bytes.hpp"
+#include "core/fault_point.hpp"
 
 namespace gyre {
 namespace {
@@ -135,6 +136,7 @@ Result<void> SealCheck::check_rows(const Image& image) const try {
 }
 
 Result<void> check_sealed(const SealCheck& check, Place place, const Image& image) {
+  GYRE_FAULT_POINT(seal_check);
   return place == Place::device ? check.check_answers(image) : check.check_rows(image);
 }
 

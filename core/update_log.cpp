@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "core/fault_point.hpp"
+
 namespace gyre {
 namespace {
 
@@ -23,6 +25,7 @@ std::uint64_t LoggedBatch::memory_bytes() const noexcept {
 }
 
 Result<UpdateLog> UpdateLog::append(Entry entry, std::uint64_t max_bytes) const {
+  GYRE_FAULT_POINT(updates_log);
   try {
     UpdateLog longer = *this;
     longer.memory_bytes_ += entry->memory_bytes();
@@ -80,6 +83,7 @@ UpdateLog::Entry UpdateLog::find(std::uint64_t seq) const noexcept {
 
 Result<std::vector<UpdateLog::Entry>> UpdateLog::range(std::uint64_t first_seq,
                                                        std::uint64_t last_seq) const {
+  GYRE_FAULT_POINT(updates_replay);
   try {
     std::vector<Entry> found;
     for_each([&](const Entry& entry) {

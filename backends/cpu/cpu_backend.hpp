@@ -16,7 +16,7 @@ class Core;
 }
 
 struct CpuBackendOptions {
-  // Scan kernel: "avx512", "avx2", "portable"; empty: the fastest this CPU runs.
+  // Scan kernel: "avx512gfni", "avx512", "avx2", "portable"; empty: the fastest this CPU runs.
   std::string kernel{};
   // Key expansion kernel, a name of dpf::expansion_kernels(); empty: the fastest this CPU runs.
   std::string expansion_kernel{};
@@ -39,14 +39,14 @@ class CpuBackend final : public Backend {
   ~CpuBackend() override;
 
   [[nodiscard]] std::string_view name() const noexcept override { return "cpu"; }
+  // Selection bits of scans included.
+  [[nodiscard]] std::uint64_t memory_used_bytes() const noexcept override;
   [[nodiscard]] Result<std::unique_ptr<Staging>> stage(const Geometry& geometry) override;
 
   [[nodiscard]] std::string_view kernel() const noexcept;
   [[nodiscard]] std::string_view expansion_kernel() const noexcept;
   [[nodiscard]] std::string_view executor() const noexcept;
   [[nodiscard]] unsigned threads() const noexcept;
-  // Held by images, staging areas and selection bits right now.
-  [[nodiscard]] std::uint64_t memory_used_bytes() const noexcept;
 
  private:
   explicit CpuBackend(std::shared_ptr<cpu::Core> core) noexcept;

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "backends/cpu/xor_into.hpp"
 #include "core/bytes.hpp"
 #include "core/dpf/expand.hpp"
 #include "core/elapsed.hpp"
@@ -29,11 +30,6 @@ constexpr std::size_t selection_block = 1024;
 // Leaves one task expands: whole subtrees of the expansion, see dpf::expand.
 constexpr std::uint64_t leaves_per_task = 8192;
 
-void xor_into(std::uint8_t* answer, const std::uint8_t* more, std::uint64_t bytes) noexcept {
-  for (std::uint64_t i = 0; i < bytes; ++i)
-    answer[i] = static_cast<std::uint8_t>(answer[i] ^ more[i]);
-}
-
 std::uint8_t selection_mask(const std::uint8_t* bits, std::uint64_t record) noexcept {
   return static_cast<std::uint8_t>(0U - ((unsigned{bits[record / 8]} >> (record % 8)) & 1U));
 }
@@ -49,38 +45,6 @@ Range part_of(std::uint64_t total, std::uint64_t parts, std::uint64_t part) noex
 }
 
 }  // namespace
-
-std::uint64_t Storage::bytes_for(const InterleavedLayout& layout) noexcept {
-  std::uint64_t total = HugeBuffer::mapped_bytes_for(layout.tail_bytes());
-  for (std::uint64_t chunk = 0; chunk < layout.chunks(); ++chunk) {
-    total += HugeBuffer::mapped_bytes_for(layout.chunk_bytes(chunk));
-  }
-  return total;
-}
-
-Result<Storage> Storage::allocate(const InterleavedLayout& layout, MemoryReservation& reservation) {
-  try {
-    Storage storage;
-    storage.chunks.reserve(layout.chunks());
-    for (std::uint64_t chunk = 0; chunk < layout.chunks(); ++chunk) {
-      auto buffer = HugeBuffer::allocate(layout.chunk_bytes(chunk), reservation);
-      if (!buffer) return forward_error(buffer);
-      storage.chunks.push_back(std::make_shared<HugeBuffer>(std::move(*buffer)));
-    }
-    auto tail = HugeBuffer::allocate(layout.tail_bytes(), reservation);
-    if (!tail) return forward_error(tail);
-    storage.tail = std::make_shared<HugeBuffer>(std::move(*tail));
-    return storage;
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::out_of_memory, "no memory for the list of an image's chunks");
-  }
-}
-
-std::uint64_t Storage::mapped_bytes() const noexcept {
-  std::uint64_t total = tail->mapped_bytes();
-  for (const auto& chunk : chunks) total += chunk->mapped_bytes();
-  return total;
-}
 
 Result<HugeBuffer> SelectionBuffers::take() {
   {
@@ -112,29 +76,48 @@ Result<void> CpuImage::answer(const Pass& pass, std::span<std::byte> answers) co
 
 Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte> answers) const {
   GYRE_FAULT_POINT(query_scan);
+  if (pass.queries.empty()) return PassSeconds{};
+  std::vector<BatchScan::Member> rows;
+  std::vector<BatchScan::Member> pages;
+  auto* answer = reinterpret_cast<std::uint8_t*>(answers.data());
+  try {
+    for (const Query& query : pass.queries) {
+      (query.kind == QueryKind::row ? rows : pages).push_back({&query, answer});
+      answer += geometry_.answer_bytes(query.kind);
+    }
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::out_of_memory, "no memory for the queries of a pass");
+  }
+  std::memset(answers.data(), 0, answers.size());
   PassSeconds seconds;
-  if (pass.queries.empty()) return seconds;
+  for (const auto* members : {&rows, &pages}) {
+    if (members->empty()) continue;
+    auto some = members->size() == 1 ? answer_one(members->front())
+                                     : BatchScan::run(*core_, geometry_, layout_, storage_,
+                                                      members->front().query->kind, *members);
+    if (!some) return forward_error(some);
+    seconds.expansion += some->expansion;
+    seconds.scan += some->scan;
+    seconds.overlay += some->overlay;
+  }
+  return seconds;
+}
+
+Result<PassSeconds> CpuImage::answer_one(const BatchScan::Member& member) const {
   auto bits = selection_buffers_.take();
   if (!bits) return forward_error(bits);
-
-  auto* answer = reinterpret_cast<std::uint8_t*>(answers.data());
-  for (const Query& query : pass.queries) {
-    const std::uint64_t answer_bytes = geometry_.answer_bytes(query.kind);
-    const Selection selection{.kind = query.kind, .bits = bits->data(), .answer = answer};
-    std::memset(answer, 0, answer_bytes);
-
-    const auto expansion_start = Clock::now();
-    if (auto expanded = expand(query, *bits); !expanded) return forward_error(expanded);
-    const auto scan_start = Clock::now();
-    if (auto scanned = scan({&selection, 1}); !scanned) return forward_error(scanned);
-    const auto overlay_start = Clock::now();
-    add_overlay(*query.overlay, selection);
-
-    seconds.overlay += seconds_since(overlay_start);
-    seconds.scan += std::chrono::duration<double>(overlay_start - scan_start).count();
-    seconds.expansion += std::chrono::duration<double>(scan_start - expansion_start).count();
-    answer += answer_bytes;
-  }
+  const Selection selection{
+      .kind = member.query->kind, .bits = bits->data(), .answer = member.answer};
+  PassSeconds seconds;
+  const auto expansion_start = Clock::now();
+  if (auto expanded = expand(*member.query, *bits); !expanded) return forward_error(expanded);
+  const auto scan_start = Clock::now();
+  if (auto scanned = scan(selection); !scanned) return forward_error(scanned);
+  const auto overlay_start = Clock::now();
+  add_overlay(*member.query->overlay, selection);
+  seconds.overlay = seconds_since(overlay_start);
+  seconds.scan = std::chrono::duration<double>(overlay_start - scan_start).count();
+  seconds.expansion = std::chrono::duration<double>(scan_start - expansion_start).count();
   selection_buffers_.give_back(std::move(*bits));
   return seconds;
 }
@@ -192,33 +175,29 @@ struct CpuImage::Plan {
   const std::uint64_t tail_parts;
 };
 
-Result<void> CpuImage::scan(std::span<const Selection> selections) const {
-  for (const Selection& selection : selections) {
-    const Plan plan(geometry_, layout_, selection.kind);
-    std::mutex answer_mutex;
-    auto done = core_->executor().parallel_for(plan.tasks(), [&](std::size_t task) {
-      const std::uint64_t tile = task % plan.tiles;
-      const std::uint64_t part = task / plan.tiles;
-      const std::uint64_t first_byte = tile * tile_bytes;
-      const std::uint64_t bytes = std::min(tile_bytes, plan.record_bytes - first_byte);
-      std::array<std::uint8_t, tile_bytes> sum;
-      std::memset(sum.data(), 0, bytes);
-      if (part < plan.item_parts) {
-        const Range range = part_of(plan.items, plan.item_parts, part);
-        scan_groups(plan, selection, tile, range.begin, range.end - range.begin, sum.data());
-      } else {
-        const Range range = part_of(plan.tail_records, plan.tail_parts, part - plan.item_parts);
-        core_->scan().functions->xor_selected(
-            storage_.tail->data() + range.begin * plan.record_bytes + first_byte, plan.record_bytes,
-            bytes, range.end - range.begin, selection.bits, plan.tail_first_record + range.begin,
-            sum.data());
-      }
-      const std::lock_guard lock(answer_mutex);
-      xor_into(selection.answer + first_byte, sum.data(), bytes);
-    });
-    if (!done) return done;
-  }
-  return {};
+Result<void> CpuImage::scan(const Selection& selection) const {
+  const Plan plan(geometry_, layout_, selection.kind);
+  std::mutex answer_mutex;
+  return core_->executor().parallel_for(plan.tasks(), [&](std::size_t task) {
+    const std::uint64_t tile = task % plan.tiles;
+    const std::uint64_t part = task / plan.tiles;
+    const std::uint64_t first_byte = tile * tile_bytes;
+    const std::uint64_t bytes = std::min(tile_bytes, plan.record_bytes - first_byte);
+    std::array<std::uint8_t, tile_bytes> sum;
+    std::memset(sum.data(), 0, bytes);
+    if (part < plan.item_parts) {
+      const Range range = part_of(plan.items, plan.item_parts, part);
+      scan_groups(plan, selection, tile, range.begin, range.end - range.begin, sum.data());
+    } else {
+      const Range range = part_of(plan.tail_records, plan.tail_parts, part - plan.item_parts);
+      core_->scan().functions->xor_selected(
+          storage_.tail->data() + range.begin * plan.record_bytes + first_byte, plan.record_bytes,
+          bytes, range.end - range.begin, selection.bits, plan.tail_first_record + range.begin,
+          sum.data());
+    }
+    const std::lock_guard lock(answer_mutex);
+    xor_into(selection.answer + first_byte, sum.data(), bytes);
+  });
 }
 
 void CpuImage::scan_groups(const Plan& plan, const Selection& selection, std::uint64_t tile,

@@ -8,25 +8,15 @@
 #include <span>
 #include <vector>
 
+#include "backends/cpu/batch_scan.hpp"
 #include "backends/cpu/core.hpp"
 #include "backends/cpu/huge_buffer.hpp"
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/pass_seconds.hpp"
+#include "backends/cpu/storage.hpp"
 #include "core/backend.hpp"
 
 namespace gyre::cpu {
-
-// Memory of a table in its resident layout. Chunks are shared between an image and its successors.
-struct Storage {
-  std::vector<std::shared_ptr<HugeBuffer>> chunks;
-  std::shared_ptr<HugeBuffer> tail;  // never null; empty where every page is in a group
-
-  // Zeroed rows. REQUIRES: bytes_for(layout) are left of what was reserved. Errors: out_of_memory.
-  [[nodiscard]] static Result<Storage> allocate(const InterleavedLayout& layout,
-                                                MemoryReservation& reservation);
-  // What a table takes from its account.
-  [[nodiscard]] static std::uint64_t bytes_for(const InterleavedLayout& layout) noexcept;
-  [[nodiscard]] std::uint64_t mapped_bytes() const noexcept;
-};
 
 // Buffers for selection bits that come and go with every query: kept for the next one, because the
 // first touch of fresh memory costs more than expanding a key into it. Thread-safe.
@@ -47,13 +37,6 @@ class SelectionBuffers {
   std::mutex mutex_;
   std::size_t kept_ = 0;
   HugeBuffer buffers_[kept_buffers];
-};
-
-// Where the time of a pass went, wall clock.
-struct PassSeconds {
-  double expansion = 0;  // keys to selection bits
-  double scan = 0;       // selection bits and rows to answers
-  double overlay = 0;
 };
 
 class CpuImage final : public Image {
@@ -95,8 +78,10 @@ class CpuImage final : public Image {
   struct Plan;
 
   [[nodiscard]] Result<void> expand(const Query& query, HugeBuffer& bits) const;
-  // Adds every record that the selections select, each into its answer.
-  [[nodiscard]] Result<void> scan(std::span<const Selection> selections) const;
+  // A query that comes alone: all its selection bits first, then the scan.
+  [[nodiscard]] Result<PassSeconds> answer_one(const BatchScan::Member& member) const;
+  // Adds every record that the selection selects.
+  [[nodiscard]] Result<void> scan(const Selection& selection) const;
   void scan_groups(const Plan& plan, const Selection& selection, std::uint64_t tile,
                    std::uint64_t first_item, std::uint64_t items, std::uint8_t* sum) const noexcept;
   void add_overlay(const Overlay& overlay, const Selection& selection) const noexcept;

@@ -1,16 +1,49 @@
-// The inner loops of staging and scan, one implementation per instruction set. Plain pointers only:
-// files that are compiled with instruction-set flags include this and nothing with inline
-// functions, because the linker might choose their copy of such a function for everybody.
+// The inner loops of scan and staging, one implementation per instruction set, as plain function
+// pointers: files compiled with instruction-set flags share nothing else with the rest, so that no
+// inline function built with those flags can end up in code that runs on every CPU.
 //
-// All functions: no alignment required, input and output do not overlap, counts may be 0.
-// Constant-time in everything that `selection` and `bits` point to: control flow and addresses
-// depend on sizes alone.
+// Thread-safety: pure functions over the memory they are handed. REQUIRES of all: pointers to
+// enough bytes, no alignment required, input and output do not overlap, counts may be 0.
+// Constant-time in everything that `selection` and `bits` point to and what is made of it: control
+// flow and addresses depend on sizes alone.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 namespace gyre::cpu {
+
+// Queries that a scan answers together: the selection bits of eight queries over the eight pages of
+// a group are an 8 x 8 matrix, and what it makes of a column byte is a byte whose bit q belongs to
+// query q.
+inline constexpr std::size_t octet_queries = 8;
+
+// Items whose matrices are made before they are scanned, at most, and how far (in matrices) those
+// of one octet lie from the next one's: a little more, lest the matrices of one item fall into one
+// set of the first-level cache.
+inline constexpr std::size_t max_items_at_once = 512;
+inline constexpr std::size_t matrix_stride = max_items_at_once + 8;
+
+// A block of items for the queries of a few octets.
+struct OctetScan {
+  const std::uint8_t* items;
+  std::size_t item_stride;
+  std::size_t item_count;  // at most max_items_at_once
+  std::size_t columns;     // a multiple of 32
+
+  const std::uint64_t* matrices;  // item i of octet o: matrices[o * matrix_stride + i]
+  std::size_t octets;             // at most the kernel's octets_at_once
+
+  std::uint8_t* accumulators;  // octet o: from accumulators + o * accumulator_stride
+  std::size_t accumulator_stride;
+
+  // Where the items of the next block lie, as many as this block has and at the same stride, or
+  // null. Of their cache lines, every one whose number modulo `ahead_parts` is `ahead_part` is
+  // asked for meanwhile, so that the scans of a block by several sets of octets share the work.
+  const std::uint8_t* ahead;
+  std::size_t ahead_part;
+  std::size_t ahead_parts;
+};
 
 struct ScanFunctions {
   // accumulator[c] ^= items[i * item_stride + c] & selection[i] for every i < items_count, c <
@@ -24,6 +57,10 @@ struct ScanFunctions {
   void (*interleave)(const std::uint8_t* pages, std::size_t page_stride, std::size_t bytes,
                      std::uint8_t* columns) noexcept;
 
+  // The way back: bit i of pages[p * page_stride + b] is bit p of columns[8 * b + i].
+  void (*separate)(const std::uint8_t* columns, std::size_t bytes, std::uint8_t* pages,
+                   std::size_t page_stride) noexcept;
+
   // The same of eight bit strings: bit p of columns[c] is bit number first_bit + p * bit_stride + c
   // of `bits`, for every c < count. Reads up to 8 bytes past the last bit it needs.
   void (*interleave_bits)(const std::uint8_t* bits, std::uint64_t first_bit,
@@ -36,15 +73,35 @@ struct ScanFunctions {
   void (*xor_selected)(const std::uint8_t* records, std::size_t record_stride,
                        std::size_t record_bytes, std::size_t count, const std::uint8_t* bits,
                        std::uint64_t first_bit, std::uint8_t* answer) noexcept;
+
+  // The matrices of one octet, in the form in which this kernel's accumulate_octets takes them:
+  // that of item i < count selects page p for query q by bit number first_bits[p] + i of bits[q].
+  // Reads up to 16 bytes past the last bit it needs.
+  void (*arrange_strings)(const std::uint8_t* const (&bits)[octet_queries],
+                          const std::uint64_t (&first_bits)[8], std::size_t count,
+                          std::uint64_t* matrices) noexcept;
+
+  // The same where the bits of an item are one byte: bit p of selections[q][i].
+  void (*arrange_bytes)(const std::uint8_t* const (&selections)[octet_queries], std::size_t count,
+                        std::uint64_t* matrices) noexcept;
+
+  // For every octet, item and column: accumulators[c] ^= the byte whose bit q is the parity of the
+  // column byte and the item's selection bits of query q.
+  void (*accumulate_octets)(const OctetScan& scan) noexcept;
+
+  // Octets that accumulate_octets takes at once, at most.
+  std::size_t octets_at_once;
 };
 
-// Bytes that must be readable behind the bits handed to interleave_bits.
-inline constexpr std::size_t readable_behind_bits = 8;
+// Bytes that must be readable behind the bits handed to interleave_bits and arrange_strings, and
+// behind the selections handed to arrange_bytes.
+inline constexpr std::size_t readable_behind_bits = 16;
 
 extern const ScanFunctions portable_scan_functions;
 #if defined(__x86_64__)
 extern const ScanFunctions avx2_scan_functions;
 extern const ScanFunctions avx512_scan_functions;
+extern const ScanFunctions avx512gfni_scan_functions;
 #endif
 
 }  // namespace gyre::cpu

@@ -216,13 +216,5 @@ void xor_selected(const std::uint8_t* records, std::size_t record_stride, std::s
   }
 }
 
-template <typename Isa>
-inline constexpr ScanFunctions functions_of = {
-    .accumulate = &accumulate<Isa>,
-    .interleave = &interleave<Isa>,
-    .interleave_bits = &interleave_bits<Isa>,
-    .xor_selected = &xor_selected<Isa>,
-};
-
 }  // namespace
 }  // namespace gyre::cpu

@@ -8,6 +8,10 @@ namespace {
 
 const std::array kernels = {
 #if defined(__x86_64__)
+    ScanKernel{"avx512gfni",
+               CpuFeatures::avx512f | CpuFeatures::avx512bw | CpuFeatures::avx512vl |
+                   CpuFeatures::avx2 | CpuFeatures::gfni,
+               &avx512gfni_scan_functions},
     ScanKernel{"avx512", CpuFeatures::avx512f | CpuFeatures::avx512bw | CpuFeatures::avx2,
                &avx512_scan_functions},
     ScanKernel{"avx2", CpuFeatures::avx2, &avx2_scan_functions},

@@ -18,6 +18,10 @@ class DeviceBackend final : public Backend {
 
   [[nodiscard]] std::string_view name() const noexcept override { return device_->name(); }
   [[nodiscard]] Place place() const noexcept override { return Place::device; }
+  // Of the device's own memory.
+  [[nodiscard]] std::uint64_t memory_used_bytes() const noexcept override {
+    return device_->used_bytes();
+  }
   // Errors: device_out_of_memory (it has no room now), device_failed, out_of_memory (the host's,
   // for buffers to upload from).
   [[nodiscard]] Result<std::unique_ptr<Staging>> stage(const Geometry& geometry) override;

@@ -1,12 +1,10 @@
 #include "backends/device/device_image.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 #include <vector>
 
-#include "core/dpf/expand.hpp"
 #include "core/fault_point.hpp"
 
 namespace gyre::device {
@@ -14,25 +12,6 @@ namespace {
 
 // Updated rows no further apart than this travel together.
 constexpr std::uint64_t window_bytes = std::uint64_t{64} << 10U;
-
-std::byte selection_mask(std::span<const std::byte> bits, std::uint64_t record) noexcept {
-  const unsigned bit = (std::to_integer<unsigned>(bits[record / 8]) >> (record % 8)) & 1U;
-  return static_cast<std::byte>(0U - bit);
-}
-
-void add_overlay(const Geometry& geometry, const Query& query, std::byte* answer) noexcept {
-  const std::uint64_t rows_per_record = query.kind == QueryKind::row ? 1 : geometry.rows_per_page;
-  const std::uint64_t row_bytes = geometry.row_bytes;
-  query.overlay->for_each([&](const OverlayBatch& batch) {
-    const std::byte* difference = batch.differences.data();
-    for (const std::uint64_t row : batch.rows) {
-      const std::byte mask = selection_mask(query.selection, row / rows_per_record);
-      std::byte* const to = answer + row % rows_per_record * row_bytes;
-      for (std::uint64_t b = 0; b < row_bytes; ++b) to[b] ^= difference[b] & mask;
-      difference += row_bytes;
-    }
-  });
-}
 
 // The rows that the overlay has, each once, in order.
 std::vector<std::uint64_t> rows_of(const Overlay& overlay) {
@@ -71,9 +50,10 @@ class Window {
 
  private:
   Result<void> send(std::uint64_t offset) {
-    GYRE_FAULT_POINT(device_upload);
+    std::span<const std::byte> changed = changed_;
+    GYRE_FAULT_POINT_OF_BYTES(device_upload, changed);
     Device& device = memory_.device();
-    const auto sent = device.copy_up(memory_.buffer(), offset, changed_);
+    const auto sent = device.copy_up(memory_.buffer(), offset, changed);
     // Waited for even then: a copy may be under way and reads from here.
     const auto waited = device.synchronize(memory_.buffer());
     if (sent && waited) return {};
@@ -86,9 +66,9 @@ class Window {
   std::vector<std::byte> read_back_;
 };
 
-Result<DeviceMemory> allocate_copy(const DeviceMemory& original) {
+Result<DeviceMemory> allocate_copy(const DeviceMemory& original, const Geometry& geometry) {
   GYRE_FAULT_POINT(device_alloc);
-  return DeviceMemory::allocate(original.shared_device(), original.bytes());
+  return DeviceMemory::allocate(original.shared_device(), geometry);
 }
 
 }  // namespace
@@ -99,31 +79,13 @@ tl::unexpected<Error> DeviceImage::failed(Error error) const {
   return tl::unexpected<Error>(std::move(error));
 }
 
-Result<void> DeviceImage::answer(const Pass& pass, std::span<std::byte> answers) const try {
+Result<void> DeviceImage::answer(const Pass& pass, std::span<std::byte> answers) const {
   GYRE_FAULT_POINT(query_scan);
   if (pass.queries.empty()) return {};
-  std::vector<Query> queries(pass.queries.begin(), pass.queries.end());
-  std::vector<std::vector<dpf::Block>> expanded;
-  expanded.reserve(queries.size());
-  for (Query& query : queries) {
-    if (query.key == nullptr) continue;
-    auto& leaves = expanded.emplace_back(dpf::leaves_for(geometry_.records(query.kind)));
-    dpf::expand(dpf::best_expansion_kernel(), *query.key, 0, leaves);
-    query.selection = std::as_bytes(std::span(leaves));
-    query.key = nullptr;
-  }
-  const Scan scan{memory_.buffer(), geometry_, queries};
-  if (auto scanned = memory_.device().run(scan, answers); !scanned) {
-    return failed(std::move(scanned.error()));
-  }
-  std::byte* answer = answers.data();
-  for (const Query& query : queries) {
-    add_overlay(geometry_, query, answer);
-    answer += geometry_.answer_bytes(query.kind);
+  if (auto done = memory_.device().run({memory_.buffer(), pass.queries}, answers); !done) {
+    return failed(std::move(done.error()));
   }
   return {};
-} catch (const std::bad_alloc&) {
-  return fail(ErrorCode::out_of_memory, "no memory for selection bits");
 }
 
 Result<void> DeviceImage::read_rows(std::uint64_t first_row, std::span<std::byte> out) const {
@@ -133,11 +95,11 @@ Result<void> DeviceImage::read_rows(std::uint64_t first_row, std::span<std::byte
 }
 
 Result<std::shared_ptr<const Image>> DeviceImage::with_updates(const Overlay& overlay) const try {
-  auto memory = allocate_copy(memory_);
+  GYRE_FAULT_POINT(device_copy);
+  auto memory = allocate_copy(memory_, geometry_);
   if (!memory) return forward_error(memory);
   Device& device = memory->device();
-  if (auto copied = device.copy_across(memory_.buffer(), memory->buffer(), memory_.bytes());
-      !copied) {
+  if (auto copied = device.copy_across(memory_.buffer(), memory->buffer()); !copied) {
     return forward_error(copied);
   }
   Window window(geometry_, *memory);

@@ -1,4 +1,4 @@
-// An image on a device, row-major as it was staged.
+// An image on a device.
 #pragma once
 
 #include <atomic>
@@ -29,9 +29,7 @@ class DeviceImage final : public Image {
   // False from the first pass or read on that the device failed.
   [[nodiscard]] bool healthy() const noexcept override { return healthy_.load(); }
 
-  // Keys are expanded and overlays added on the host, the rows scanned on the device. Takes host
-  // memory for the selection bits of all queries. Errors: device_failed, device_out_of_memory,
-  // out_of_memory.
+  // By the device. Errors: device_failed, device_out_of_memory, out_of_memory.
   [[nodiscard]] Result<void> answer(const Pass& pass, std::span<std::byte> answers) const override;
   [[nodiscard]] Result<void> read_rows(std::uint64_t first_row,
                                        std::span<std::byte> out) const override;

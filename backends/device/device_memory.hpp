@@ -1,4 +1,4 @@
-// Memory on a device that goes back when nobody holds it.
+// A table's memory on a device that goes back when nobody holds it.
 #pragma once
 
 #include <memory>
@@ -13,10 +13,10 @@ class DeviceMemory {
  public:
   // Errors: Device::allocate()'s.
   [[nodiscard]] static Result<DeviceMemory> allocate(std::shared_ptr<Device> device,
-                                                     std::uint64_t bytes) {
-    auto buffer = device->allocate(bytes);
+                                                     const Geometry& geometry) {
+    auto buffer = device->allocate(geometry);
     if (!buffer) return forward_error(buffer);
-    return DeviceMemory(std::move(device), *buffer, bytes);
+    return DeviceMemory(std::move(device), *buffer, geometry.bytes());
   }
   DeviceMemory(DeviceMemory&& other) noexcept
       : device_(std::move(other.device_)),

@@ -19,20 +19,22 @@ tl::unexpected<Error> upload_failed() {
               "rows could not be copied to the device; its memory was given back");
 }
 
-Result<DeviceMemory> allocate(std::shared_ptr<Device> device, std::uint64_t bytes) {
+Result<DeviceMemory> allocate(std::shared_ptr<Device> device, const Geometry& geometry) {
   GYRE_FAULT_POINT(device_alloc);
-  return DeviceMemory::allocate(std::move(device), bytes);
+  return DeviceMemory::allocate(std::move(device), geometry);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Staging>> DeviceStaging::create(std::shared_ptr<Device> device,
                                                        const Geometry& geometry) try {
-  auto memory = allocate(std::move(device), geometry.bytes());
+  auto memory = allocate(std::move(device), geometry);
   if (!memory) return forward_error(memory);
   Buffers buffers;
   for (auto& buffer : buffers) {
-    buffer.resize(static_cast<std::size_t>(std::min(buffer_bytes, geometry.bytes())));
+    auto made = memory->device().host_buffer(std::min(buffer_bytes, geometry.bytes()));
+    if (!made) return forward_error(made);
+    buffer = std::move(*made);
   }
   return std::make_unique<DeviceStaging>(geometry, std::move(*memory), std::move(buffers));
 } catch (const std::bad_alloc&) {
@@ -68,7 +70,7 @@ Result<void> DeviceStaging::write(std::uint64_t first_row, std::span<const std::
 
 Result<void> DeviceStaging::store(std::span<const std::byte> rows) {
   while (!rows.empty()) {
-    std::vector<std::byte>& buffer = buffers_[filling_];
+    const std::span<std::byte> buffer = buffers_[filling_]->bytes();
     const std::size_t some = std::min(rows.size(), buffer.size() - filled_bytes_);
     std::memcpy(buffer.data() + filled_bytes_, rows.data(), some);
     filled_bytes_ += some;
@@ -80,9 +82,9 @@ Result<void> DeviceStaging::store(std::span<const std::byte> rows) {
 }
 
 Result<void> DeviceStaging::send_filled() {
-  GYRE_FAULT_POINT(device_upload);
   if (auto waited = wait_for_copies(); !waited) return waited;
-  const auto filled = std::span(buffers_[filling_]).first(filled_bytes_);
+  std::span<const std::byte> filled = buffers_[filling_]->bytes().first(filled_bytes_);
+  GYRE_FAULT_POINT_OF_BYTES(device_upload, filled);
   if (!memory_->device().copy_up(memory_->buffer(), uploaded_bytes_, filled)) {
     return upload_failed();
   }

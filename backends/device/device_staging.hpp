@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "backends/device/device_memory.hpp"
 #include "core/backend.hpp"
@@ -19,7 +18,7 @@ class DeviceStaging final : public Staging {
   [[nodiscard]] static Result<std::unique_ptr<Staging>> create(std::shared_ptr<Device> device,
                                                                const Geometry& geometry);
 
-  using Buffers = std::array<std::vector<std::byte>, 2>;
+  using Buffers = std::array<std::unique_ptr<HostBuffer>, 2>;
   DeviceStaging(const Geometry& geometry, DeviceMemory memory, Buffers buffers) noexcept
       : geometry_(geometry), memory_(std::move(memory)), buffers_(std::move(buffers)) {}
   ~DeviceStaging() override;

@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/dpf/expand.hpp"
+
 namespace gyre::device {
 namespace {
 
@@ -37,6 +39,34 @@ void add_masked(std::byte* sum, const std::byte* record, std::uint64_t bytes,
   }
 }
 
+// All ones if the bit is set.
+std::uint32_t selection_mask(std::span<const std::byte> bits, std::uint64_t record) noexcept {
+  return 0U - ((std::to_integer<std::uint32_t>(bits[record / 8]) >> (record % 8)) & 1U);
+}
+
+void add_overlay(const Geometry& geometry, const Query& query, std::span<const std::byte> selection,
+                 std::byte* answer) noexcept {
+  const std::uint64_t rows_per_record = query.kind == QueryKind::row ? 1 : geometry.rows_per_page;
+  const std::uint64_t row_bytes = geometry.row_bytes;
+  query.overlay->for_each([&](const OverlayBatch& batch) {
+    const std::byte* difference = batch.differences.data();
+    for (const std::uint64_t row : batch.rows) {
+      add_masked(answer + row % rows_per_record * row_bytes, difference, row_bytes,
+                 selection_mask(selection, row / rows_per_record));
+      difference += row_bytes;
+    }
+  });
+}
+
+class PlainBuffer final : public HostBuffer {
+ public:
+  explicit PlainBuffer(std::uint64_t bytes) : bytes_(static_cast<std::size_t>(bytes)) {}
+  [[nodiscard]] std::span<std::byte> bytes() noexcept override { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
 }  // namespace
 
 std::uint64_t SimulatedDevice::used_bytes() const noexcept {
@@ -44,13 +74,15 @@ std::uint64_t SimulatedDevice::used_bytes() const noexcept {
   return used_bytes_;
 }
 
-Result<BufferId> SimulatedDevice::allocate(std::uint64_t bytes) {
+Result<BufferId> SimulatedDevice::allocate(const Geometry& geometry) {
+  const std::uint64_t bytes = geometry.bytes();
   const std::lock_guard lock(mutex_);
   if (bytes > options_.capacity_bytes - used_bytes_) {
     return fail(ErrorCode::device_out_of_memory, "the device has no room for another image");
   }
   try {
     auto memory = std::make_shared<Memory>();
+    memory->geometry = geometry;
     memory->bytes.resize(static_cast<std::size_t>(bytes));
     buffers_.emplace(next_id_, std::move(memory));
   } catch (const std::bad_alloc&) {
@@ -60,6 +92,12 @@ Result<BufferId> SimulatedDevice::allocate(std::uint64_t bytes) {
   }
   used_bytes_ += bytes;
   return next_id_++;
+}
+
+Result<std::unique_ptr<HostBuffer>> SimulatedDevice::host_buffer(std::uint64_t bytes) try {
+  return std::make_unique<PlainBuffer>(bytes);
+} catch (const std::bad_alloc&) {
+  return tl::unexpected(host_memory_exhausted());
 }
 
 void SimulatedDevice::free(BufferId buffer) noexcept {
@@ -109,13 +147,11 @@ Result<void> SimulatedDevice::synchronize(BufferId buffer) {
   return {};
 }
 
-Result<void> SimulatedDevice::copy_across(BufferId from, BufferId to, std::uint64_t bytes) {
+Result<void> SimulatedDevice::copy_across(BufferId from, BufferId to) {
   const auto source = find(from);
   const auto target = find(to);
-  if (!source || !target || bytes > source->bytes.size() || bytes > target->bytes.size()) {
-    return misused();
-  }
-  std::memcpy(target->bytes.data(), source->bytes.data(), bytes);
+  if (!source || !target || source->geometry != target->geometry) return misused();
+  target->bytes = source->bytes;
   return {};
 }
 
@@ -128,21 +164,32 @@ Result<void> SimulatedDevice::copy_down(BufferId from, std::uint64_t offset,
   return {};
 }
 
-Result<void> SimulatedDevice::run(const Scan& scan, std::span<std::byte> answers) {
+Result<void> SimulatedDevice::run(const Scan& scan, std::span<std::byte> answers) try {
   const auto memory = find(scan.rows);
-  if (!memory || memory->bytes.size() < scan.geometry.bytes()) return misused();
+  if (!memory) return misused();
+  const Geometry& geometry = memory->geometry;
   std::byte* answer = answers.data();
   for (const Query& query : scan.queries) {
-    const std::uint64_t bytes = scan.geometry.answer_bytes(query.kind);
+    const std::uint64_t bytes = geometry.answer_bytes(query.kind);
+    const std::uint64_t records = geometry.records(query.kind);
+    std::vector<dpf::Block> leaves;
+    std::span<const std::byte> selection = query.selection;
+    if (query.key != nullptr) {
+      leaves.resize(dpf::leaves_for(records));
+      dpf::expand(dpf::best_expansion_kernel(), *query.key, 0, leaves);
+      selection = std::as_bytes(std::span(leaves));
+    }
     std::fill_n(answer, bytes, std::byte{0});
     const std::byte* record = memory->bytes.data();
-    for (std::uint64_t r = 0; r < scan.geometry.records(query.kind); ++r, record += bytes) {
-      const unsigned bit = (std::to_integer<unsigned>(query.selection[r / 8]) >> (r % 8)) & 1U;
-      add_masked(answer, record, bytes, 0U - bit);
+    for (std::uint64_t r = 0; r < records; ++r, record += bytes) {
+      add_masked(answer, record, bytes, selection_mask(selection, r));
     }
+    add_overlay(geometry, query, selection, answer);
     answer += bytes;
   }
   return {};
+} catch (const std::bad_alloc&) {
+  return tl::unexpected(host_memory_exhausted());
 }
 
 }  // namespace gyre::device

@@ -31,11 +31,12 @@ class SimulatedDevice final : public Device {
   }
   [[nodiscard]] std::uint64_t used_bytes() const noexcept override;
 
-  [[nodiscard]] Result<BufferId> allocate(std::uint64_t bytes) override;
+  [[nodiscard]] Result<BufferId> allocate(const Geometry& geometry) override;
+  [[nodiscard]] Result<std::unique_ptr<HostBuffer>> host_buffer(std::uint64_t bytes) override;
   void free(BufferId buffer) noexcept override;
   [[nodiscard]] Result<void> copy_up(BufferId to, std::uint64_t offset,
                                      std::span<const std::byte> from) override;
-  [[nodiscard]] Result<void> copy_across(BufferId from, BufferId to, std::uint64_t bytes) override;
+  [[nodiscard]] Result<void> copy_across(BufferId from, BufferId to) override;
   [[nodiscard]] Result<void> copy_down(BufferId from, std::uint64_t offset,
                                        std::span<std::byte> to) override;
   [[nodiscard]] Result<void> synchronize(BufferId buffer) override;
@@ -49,7 +50,8 @@ class SimulatedDevice final : public Device {
     Clock::time_point done_at;
   };
   struct Memory {
-    std::vector<std::byte> bytes;
+    Geometry geometry;
+    std::vector<std::byte> bytes;  // row-major
     std::vector<Copy> pending;
   };
 

@@ -10,6 +10,9 @@ namespace {
 constexpr ExpansionKernel vaes_kernel{
     "vaes", CpuFeatures::avx2 | CpuFeatures::aes | CpuFeatures::vaes | CpuFeatures::avx512f,
     &vaes::hash, &vaes::expand_level, &vaes::finish_leaves};
+constexpr ExpansionKernel vaes256_kernel{
+    "vaes256", CpuFeatures::avx2 | CpuFeatures::aes | CpuFeatures::vaes, &vaes256::hash,
+    &vaes256::expand_level, &vaes256::finish_leaves};
 constexpr ExpansionKernel aesni_kernel{"aesni", CpuFeatures::aes, &aesni::hash,
                                        &aesni::expand_level, &aesni::finish_leaves};
 #endif
@@ -19,6 +22,7 @@ constexpr ExpansionKernel portable_kernel{"portable", CpuFeatures::none, &portab
 constexpr std::array kernels = {
 #if defined(__x86_64__)
     &vaes_kernel,
+    &vaes256_kernel,
     &aesni_kernel,
 #endif
     &portable_kernel,

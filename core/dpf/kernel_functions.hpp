@@ -40,6 +40,9 @@ GYRE_DPF_KERNEL_FUNCTIONS
 namespace aesni {
 GYRE_DPF_KERNEL_FUNCTIONS
 }  // namespace aesni
+namespace vaes256 {
+GYRE_DPF_KERNEL_FUNCTIONS
+}  // namespace vaes256
 namespace vaes {
 GYRE_DPF_KERNEL_FUNCTIONS
 }  // namespace vaes

@@ -63,6 +63,11 @@ BENCHMARK_CAPTURE(expand_key, vaes, "vaes")
     ->Arg(10)
     ->Arg(18)
     ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(expand_key, vaes256, "vaes256")
+    ->Arg(0)
+    ->Arg(10)
+    ->Arg(18)
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(expand_key, aesni, "aesni")
     ->Arg(0)
     ->Arg(10)

@@ -6,37 +6,19 @@
 // GYRE_BENCH_REPETITIONS the pairs.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <string>
 
+#include "harness/bench/environment.hpp"
 #include "harness/bench/measure.hpp"
 
 namespace gyre::bench {
 namespace {
 
-std::uint64_t number_from_environment(const char* variable, std::uint64_t otherwise) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing changes the environment
-  const char* const text = std::getenv(variable);
-  const std::uint64_t number = text != nullptr ? std::strtoull(text, nullptr, 10) : 0;
-  return number != 0 ? number : otherwise;
-}
-
-// As many whole pages of rows as fit the table size.
-Geometry geometry_for(std::uint32_t row_bytes) {
-  const std::uint64_t table_bytes = number_from_environment("GYRE_BENCH_TABLE_MIB", 1024) << 20U;
-  const std::uint32_t rows_per_page = Geometry::default_rows_per_page(row_bytes);
-  const std::uint64_t pages =
-      table_bytes / (std::uint64_t{rows_per_page} * std::uint64_t{row_bytes});
-  return {.rows = std::max<std::uint64_t>(1, pages) * rows_per_page,
-          .row_bytes = row_bytes,
-          .rows_per_page = rows_per_page};
-}
-
 void scan(benchmark::State& state, const std::string& kernel, std::uint32_t row_bytes,
           QueryKind kind) {
   ScanPlan plan;
-  plan.geometry = geometry_for(row_bytes);
+  plan.geometry =
+      geometry_for(row_bytes, number_from_environment("GYRE_BENCH_TABLE_MIB", 1024) << 20U);
   plan.kind = kind;
   plan.backend.kernel = kernel;
   plan.repetitions = static_cast<unsigned>(number_from_environment("GYRE_BENCH_REPETITIONS", 21));
@@ -76,6 +58,7 @@ void scan(benchmark::State& state, const std::string& kernel, std::uint32_t row_
   GYRE_SCAN_CASE(page, 36, kernel)
 
 #if defined(__x86_64__)
+GYRE_SCAN_CASES(avx512gfni);
 GYRE_SCAN_CASES(avx512);
 GYRE_SCAN_CASES(avx2);
 #endif

@@ -2,12 +2,11 @@
 
 #include <chrono>
 #include <cmath>
-#include <filesystem>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "harness/cli/command.hpp"
+#include "harness/cli/option_values.hpp"
 #include "harness/client/admin_token.hpp"
 #include "harness/client/http_transport.hpp"
 #include "harness/client/server_address.hpp"
@@ -32,10 +31,10 @@ Result<std::vector<AdminClient>> connect(const po::variables_map& values) {
   }
   client::HttpTransportOptions options;
   options.connect_timeout = std::chrono::milliseconds(std::llround(seconds * 1000));
-  if (values.count("ca-file") != 0) options.ca_file = values["ca-file"].as<std::string>();
-  std::optional<std::filesystem::path> token_file;
-  if (values.count("token-file") != 0) token_file = values["token-file"].as<std::string>();
-  auto token = client::read_admin_token(token_file);
+  options.ca_file = text_option(values, "ca-file").value_or("");
+  options.client_certificate_file = text_option(values, "client-certificate").value_or("");
+  options.client_key_file = text_option(values, "client-key").value_or("");
+  auto token = client::read_admin_token(text_option(values, "token-file"));
   if (!token) return forward_error(token);
 
   std::vector<client::ResolvedServer> servers;
@@ -70,6 +69,9 @@ void add_admin_options(Options& options) {
       "holds the admin token; without it the variable GYRE_ADMIN_TOKEN does")(
       "ca-file", po::value<std::string>()->value_name("FILE"),
       "trust the certificates in this PEM file instead of the system's")(
+      "client-certificate", po::value<std::string>()->value_name("FILE"),
+      "PEM certificate to show a server that asks for one")(
+      "client-key", po::value<std::string>()->value_name("FILE"), "its private key")(
       "connect-timeout", po::value<double>()->default_value(5, "5")->value_name("SECONDS"),
       "longest wait for a connection");
 }

@@ -21,9 +21,11 @@ struct Command {
 // Prints "gyre NAME: sentence" on standard error and returns exit_failure.
 int report_failure(std::string_view command, std::string_view sentence);
 
+int run_compare(const std::vector<std::string>& arguments);
 int run_faults(const std::vector<std::string>& arguments);
 int run_fetch(const std::vector<std::string>& arguments);
 int run_lookup(const std::vector<std::string>& arguments);
+int run_report(const std::vector<std::string>& arguments);
 int run_rotate(const std::vector<std::string>& arguments);
 int run_scenario(const std::vector<std::string>& arguments);
 int run_serve(const std::vector<std::string>& arguments);

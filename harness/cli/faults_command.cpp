@@ -2,12 +2,29 @@
 #include <algorithm>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "core/fault_point.hpp"
 #include "harness/cli/command.hpp"
 #include "harness/cli/options.hpp"
 
 namespace gyre::cli {
+namespace {
+
+void print(const FaultPointDescription& point) {
+  std::cout << '\n' << point.name << "\n  where       " << point.where << "\n  actions    ";
+  for (std::size_t i = 0; i < fault_action_count; ++i) {
+    const auto action = static_cast<FaultAction>(i);
+    if (point.allows(action)) std::cout << ' ' << name(action);
+  }
+  if (!point.codes().empty()) {
+    std::cout << "\n  errors     ";
+    for (const ErrorCode code : point.codes()) std::cout << ' ' << name(code);
+  }
+  std::cout << "\n  effect      " << point.effect << "\n  afterwards  " << point.afterwards << '\n';
+}
+
+}  // namespace
 
 int run_faults(const std::vector<std::string>& arguments) {
   const bool help = std::any_of(arguments.begin(), arguments.end(), asks_for_help);
@@ -26,13 +43,13 @@ int run_faults(const std::vector<std::string>& arguments) {
 #else
   std::cout << "Not compiled into this build (-Dfault_points=true does that):\n";
 #endif
-  const auto print = [](std::string_view name, std::string_view stands_for) {
-    std::cout << "  " << name << std::string(name.size() < 18 ? 18 - name.size() : 1, ' ')
-              << stands_for << '\n';
-  };
-#define GYRE_PRINT(identifier, name, stands_for) print(name, stands_for);
-  GYRE_FAULT_POINTS_TABLE(GYRE_PRINT)
-#undef GYRE_PRINT
+  for (const FaultPointDescription& point : fault_points) print(point);
+  std::cout << "\nWhat a plan can have happen there:\n";
+  for (std::size_t i = 0; i < fault_action_count; ++i) {
+    const auto action = static_cast<FaultAction>(i);
+    std::cout << "  " << name(action) << std::string(9 - name(action).size(), ' ') << effect(action)
+              << '\n';
+  }
   return exit_success;
 }
 

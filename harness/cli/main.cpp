@@ -23,6 +23,8 @@ constexpr Command commands[] = {
     Command{"update", "change, add and delete keys of the table that two servers hold", run_update},
     Command{"rotate", "give one or both servers another snapshot while they serve", run_rotate},
     Command{"run", "run scenarios and record their results", run_scenario},
+    Command{"report", "print the figures of result files", run_report},
+    Command{"compare", "compare the figures of two result files", run_compare},
     Command{"faults", "list the places where a fault can be put", run_faults},
 };
 

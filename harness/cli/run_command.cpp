@@ -1,9 +1,11 @@
 // gyre run: runs scenarios, prints what they found and keeps it as a result file.
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "core/random_source.hpp"
 #include "harness/cli/command.hpp"
 #include "harness/cli/options.hpp"
+#include "harness/cli/termination.hpp"
 #include "harness/report/machine.hpp"
 #include "harness/report/progress_line.hpp"
 #include "harness/report/result_file.hpp"
@@ -20,6 +23,7 @@
 #include "harness/scenario/rotate_run.hpp"
 #include "harness/scenario/scan_run.hpp"
 #include "harness/scenario/scenario_file.hpp"
+#include "harness/scenario/temporary_directory.hpp"
 #include "harness/scenario/throughput_run.hpp"
 
 namespace gyre::cli {
@@ -121,6 +125,13 @@ Result<bool> run_one(const std::filesystem::path& path, const RunSettings& setti
   return right;
 }
 
+// A run that is stopped leaves no tables behind; its servers end with this process.
+void stop_at_once() noexcept {
+  scenario::remove_temporary_directories();
+  std::cerr << "\ngyre run: stopped before it was done\n";
+  std::_Exit(exit_failure);
+}
+
 Result<std::uint64_t> fresh_seed() {
   std::array<std::byte, 4> bytes{};
   SystemRandom random;
@@ -144,8 +155,8 @@ int run_scenario(const std::vector<std::string>& arguments) {
       "where result files go");
   options.add_positional("scenario", -1);
   options.set_epilogue(
-      "Exit codes: 0 all answers right; 1 an answer was wrong or missing, or the run failed; 2 "
-      "usage.");
+      "Exit codes: 0 all answers right; 1 an answer was wrong or missing, or the run failed or was "
+      "stopped;\n2 usage. SIGINT or SIGTERM stops it; it leaves no files but results.");
   auto parsed = options.parse(arguments);
   if (const int* const code = std::get_if<int>(&parsed)) return *code;
   const auto& values = std::get<po::variables_map>(parsed);
@@ -154,6 +165,8 @@ int run_scenario(const std::vector<std::string>& arguments) {
                  "scenarios/ethereum-genesis.toml\n";
     return exit_usage;
   }
+  const Termination termination;  // before any other thread
+  const std::stop_callback stopped(termination.token(), stop_at_once);
   RunSettings settings;
   settings.smoke = values["smoke"].as<bool>();
   settings.results = values["results"].as<std::string>();

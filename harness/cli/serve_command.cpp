@@ -21,6 +21,7 @@
 #include "harness/server/administration.hpp"
 #include "harness/server/promoter.hpp"
 #include "harness/server/server.hpp"
+#include "harness/server/server_readings.hpp"
 #include "harness/server/source_origin.hpp"
 #include "harness/snapshot/load.hpp"
 
@@ -110,7 +111,7 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
                backends.preferred_first.front()->name());
 
   server::Administration administration(
-      server.epochs(), server.retirer(), backends.all(),
+      server.epochs(), server.retirer(), server.metrics(), backends.all(), settings.host_images,
       std::make_unique<server::SourceOrigin>(settings.rotations.sources),
       settings.rotations.limits);
   auto published =
@@ -122,8 +123,11 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   if (!backends.devices().empty()) promoter.start(promotion_pause);
   std::unique_ptr<server::AdminServer> admin;
   if (settings.admin.enabled) {
-    auto listening =
-        server::AdminServer::start(settings.admin.configuration, administration.resources());
+    const auto metrics = [&server, &administration, backends = backends.all()] {
+      return server.metrics().text(server::read_server(server, administration, backends));
+    };
+    auto listening = server::AdminServer::start(settings.admin.configuration,
+                                                administration.resources(), metrics);
     if (!listening) return forward_error(listening);
     admin = std::move(*listening);
     spdlog::info("event=admin_listening url={}", admin->url());

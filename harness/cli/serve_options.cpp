@@ -1,8 +1,11 @@
 #include "harness/cli/serve_options.hpp"
 
 #include <cstdint>
+#include <utility>
 
 #include "backends/cpu/cpu_backend.hpp"
+#include "backends/cuda/cuda_device.hpp"
+#include "backends/cuda/open_gpu.hpp"
 #include "backends/device/device_backend.hpp"
 #include "backends/device/simulated_device.hpp"
 #include "backends/reference/reference_backend.hpp"
@@ -39,8 +42,9 @@ void add_serve_options(Options& options) {
       "party", po::value<std::int64_t>()->required()->value_name("0|1"),
       "which of the two servers this is; keys of the other are refused")(
       "backend", text("NAME")->default_value("cpu"),
-      "cpu; device:sim, a simulated device with the CPU behind it; or reference (slow, for "
-      "comparison)")("kernel", text("NAME"), "force the scan kernel: avx512, avx2 or portable")(
+      "cpu; cuda, a GPU with the CPU behind it; device:sim, a simulated device; or reference "
+      "(slow, for comparison)")("kernel", text("NAME"),
+                                "force the scan kernel: avx512gfni, avx512, avx2 or portable")(
       "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
       "executor", text("NAME"), "force tbb or pool")(
       "threads", number(0), "threads of one pass; 0: as many as may run at once")(
@@ -78,6 +82,10 @@ void add_serve_options(Options& options) {
       "body-timeout", seconds(http.body_time), "for a whole body")(
       "send-timeout", seconds(http.send_time), "for a whole response")(
       "idle-timeout", seconds(http.idle_time), "between requests on a connection")(
+      "max-streams", number(standard.streams.max_streams),
+      "clients that follow /epoch/stream at once, beside the connections, at most 4096; more get "
+      "503")("stream-heartbeat", seconds(standard.streams.heartbeat),
+             "between comments on a stream on which nothing happens")(
       "retain-epochs", number(standard.retention.retain_epochs),
       "earlier epochs held, at most 1024")(
       "retain-seconds", number(static_cast<std::uint64_t>(standard.retention.retain_for.count())),
@@ -126,6 +134,9 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   reader.seconds("body-timeout", server.http.body_time);
   reader.seconds("send-timeout", server.http.send_time);
   reader.seconds("idle-timeout", server.http.idle_time);
+  reader.number("max-streams", server.streams.max_streams, 0);
+  reader.seconds("stream-heartbeat", server.streams.heartbeat);
+  server.streams.send_time = server.http.send_time;
   reader.number("retain-epochs", server.retention.retain_epochs, 0);
   reader.number("retain-seconds", retain_seconds, 0);
   reader.number("retain-bases", server.retention.retain_bases, 0);
@@ -189,7 +200,15 @@ Result<Backends> make_backends(const po::variables_map& values) {
     backends.preferred_first.push_back(std::make_unique<ReferenceBackend>());
     return backends;
   }
-  if (name != "cpu" && !simulated) return unusable("backend", "cpu, device:sim or reference");
+  if (name != "cpu" && name != "cuda" && !simulated) {
+    return unusable("backend", "cpu, cuda, device:sim or reference");
+  }
+  if (name == "cuda") {
+    auto gpu = cuda::open_gpu();
+    if (!gpu) return forward_error(gpu);
+    backends.preferred_first.push_back(
+        std::make_unique<DeviceBackend>(std::make_shared<cuda::CudaDevice>(std::move(*gpu))));
+  }
   if (simulated) {
     backends.preferred_first.push_back(
         std::make_unique<DeviceBackend>(std::make_shared<device::SimulatedDevice>(device)));

@@ -29,9 +29,8 @@ enum class Fit { fits, does_not_fit, needs_a_length };
 // Finds the parts that make up exactly the body, if the rows of tables that nobody knows are so
 // long. `unknown_row_bytes` 0: needs_a_length at the first such table. Reads the tables' heads
 // only, so that many lengths can be tried.
-Fit find_parts(std::span<const std::byte> body, std::uint32_t tables,
-               const RowBytesOfTable& row_bytes_of, std::uint32_t unknown_row_bytes,
-               std::vector<Part>& parts) {
+Fit find_parts(std::span<const std::byte> body, std::uint32_t tables, const KnownTables& known,
+               std::uint32_t unknown_row_bytes, std::vector<Part>& parts) {
   parts.clear();
   std::size_t at = 0;
   for (std::uint32_t i = 0; i < tables; ++i) {
@@ -46,7 +45,8 @@ Fit find_parts(std::span<const std::byte> body, std::uint32_t tables,
     if (part.rows == 0 || (!parts.empty() && !(parts.back().table < part.table))) {
       return Fit::does_not_fit;
     }
-    part.row_bytes = row_bytes_of(part.table).value_or(unknown_row_bytes);
+    const auto found = known.find(part.table);
+    part.row_bytes = found == known.end() ? unknown_row_bytes : found->second;
     if (part.row_bytes == 0) return Fit::needs_a_length;
     // Below 2^32 · 2^17: no overflow.
     const std::uint64_t bytes = std::uint64_t{part.rows} * (row_number_bytes + part.row_bytes);
@@ -75,7 +75,7 @@ TableUpdate read_part(std::span<const std::byte> body, const Part& part) {
 }  // namespace
 
 Result<UpdateBatch> decode_batch_binary(std::string_view text, const UpdateLimits& limits,
-                                        const RowBytesOfTable& row_bytes_of) {
+                                        const KnownTables& known) {
   std::span<const std::byte> body = as_bytes(text);
   UpdateBatch batch;
   if (!text.starts_with(magic)) return malformed("a binary batch must begin with GYU1");
@@ -95,7 +95,7 @@ Result<UpdateBatch> decode_batch_binary(std::string_view text, const UpdateLimit
 
   std::vector<Part> parts;
   parts.reserve(tables);
-  const Fit fit = find_parts(body, tables, row_bytes_of, 0, parts);
+  const Fit fit = find_parts(body, tables, known, 0, parts);
   if (fit == Fit::does_not_fit) {
     return malformed(
         "the batch must have tables that strictly increase by their ids, each with at least one "
@@ -107,7 +107,7 @@ Result<UpdateBatch> decode_batch_binary(std::string_view text, const UpdateLimit
     std::uint32_t fitting = 0;
     for (std::uint32_t row_bytes = Geometry::min_row_bytes; row_bytes <= Geometry::max_row_bytes;
          row_bytes += 4) {
-      if (find_parts(body, tables, row_bytes_of, row_bytes, candidate) != Fit::fits) continue;
+      if (find_parts(body, tables, known, row_bytes, candidate) != Fit::fits) continue;
       ++fitting;
       parts.swap(candidate);
     }

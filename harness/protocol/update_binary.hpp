@@ -11,6 +11,6 @@ namespace gyre::protocol {
 // The caller has bounded the body and runs check_well_formed() on what comes out.
 [[nodiscard]] Result<UpdateBatch> decode_batch_binary(std::string_view body,
                                                       const UpdateLimits& limits,
-                                                      const RowBytesOfTable& row_bytes_of);
+                                                      const KnownTables& known);
 
 }  // namespace gyre::protocol

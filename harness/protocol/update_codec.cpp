@@ -16,14 +16,13 @@ std::string encode(const UpdateBatch& batch, Encoding encoding) {
 }
 
 Result<UpdateBatch> decode_update_batch(std::string_view body, Encoding encoding,
-                                        const UpdateLimits& limits,
-                                        const RowBytesOfTable& row_bytes_of) try {
+                                        const UpdateLimits& limits, const KnownTables& known) try {
   if (body.size() > limits.max_body_bytes) {
     return fail(ErrorCode::request_too_large,
                 "a batch may have at most " + std::to_string(limits.max_body_bytes) + " bytes");
   }
   auto batch = encoding == Encoding::json ? decode_batch_json(body, limits)
-                                          : decode_batch_binary(body, limits, row_bytes_of);
+                                          : decode_batch_binary(body, limits, known);
   if (!batch) return batch;
   auto well_formed = check_well_formed(*batch);
   if (!well_formed) return forward_error(well_formed);

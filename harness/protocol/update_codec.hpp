@@ -10,8 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <optional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -29,8 +28,9 @@ struct UpdateLimits {
   std::size_t max_body_bytes = std::size_t{64} << 20U;
 };
 
-// The row_bytes of a table that the receiver knows, or nothing.
-using RowBytesOfTable = std::function<std::optional<std::uint32_t>(const Bytes16& table)>;
+// The tables that the receiver knows, and their row_bytes. A value: what is known must not change
+// while a batch is read, though epochs do.
+using KnownTables = std::map<Bytes16, std::uint32_t>;
 
 // REQUIRES: check_well_formed().
 [[nodiscard]] std::string encode(const UpdateBatch& batch, Encoding encoding);
@@ -38,14 +38,14 @@ using RowBytesOfTable = std::function<std::optional<std::uint32_t>(const Bytes16
 // A batch for which check_well_formed() holds, its tables in order. Rows and lengths are not held
 // against any table's geometry.
 //
-// The binary form does not say how long a table's rows are: `row_bytes_of` does, and for tables it
-// does not know the length is taken that is the only one, the same for all of them, with which the
-// bytes come out even. It is not called for the JSON form.
+// The binary form does not say how long a table's rows are: `known` does, and for tables that are
+// not in it the length is taken that is the only one, the same for all of them, with which the
+// bytes come out even. The JSON form does not need it.
 //
 // Errors: malformed_request, request_too_large (bytes, tables or rows), out_of_memory.
 [[nodiscard]] Result<UpdateBatch> decode_update_batch(std::string_view body, Encoding encoding,
                                                       const UpdateLimits& limits,
-                                                      const RowBytesOfTable& row_bytes_of);
+                                                      const KnownTables& known);
 
 // What a server answers to a batch, in JSON whatever the batch was in.
 struct UpdateReply {

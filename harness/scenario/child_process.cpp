@@ -6,13 +6,30 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 namespace gyre::scenario {
+namespace {
 
 using namespace std::chrono_literals;
+
+// Of this process, as the child gets it.
+std::vector<char*> environment_of_child() {
+  std::vector<char*> kept;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view variable = *entry;
+    if (!variable.starts_with("GYRE_") || variable.starts_with("GYRE_FAULTS=")) {
+      kept.push_back(*entry);
+    }
+  }
+  kept.push_back(nullptr);
+  return kept;
+}
+
+}  // namespace
 
 Result<ChildProcess> ChildProcess::start(const std::filesystem::path& program,
                                          const std::vector<std::string>& arguments,
@@ -24,6 +41,9 @@ Result<ChildProcess> ChildProcess::start(const std::filesystem::path& program,
   pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
+  const std::vector<char*> environment = environment_of_child();
+  sigset_t no_signals;
+  sigemptyset(&no_signals);
 
   const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (output < 0) return fail(ErrorCode::io_failed, "the log of a child process cannot be written");
@@ -34,7 +54,8 @@ Result<ChildProcess> ChildProcess::start(const std::filesystem::path& program,
     if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
-    ::execv(program.c_str(), pointers.data());
+    ::sigprocmask(SIG_SETMASK, &no_signals, nullptr);
+    ::execve(program.c_str(), pointers.data(), environment.data());
     ::_exit(127);
   }
   ::close(output);

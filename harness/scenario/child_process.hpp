@@ -17,8 +17,9 @@ namespace gyre::scenario {
 // process dies first, the kernel kills the child.
 class ChildProcess {
  public:
-  // Runs `program` with these arguments, standard output and error appended to `log`. Errors:
-  // io_failed.
+  // Runs `program` with these arguments, standard output and error appended to `log`. It gets this
+  // process's environment without GYRE_ variables, which would be options that nobody gave it (but
+  // with GYRE_FAULTS, which is none), and no signal is blocked. Errors: io_failed.
   [[nodiscard]] static Result<ChildProcess> start(const std::filesystem::path& program,
                                                   const std::vector<std::string>& arguments,
                                                   const std::filesystem::path& log);

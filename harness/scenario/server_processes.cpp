@@ -18,16 +18,25 @@ using namespace std::chrono_literals;
 constexpr auto start_limit = 120s;
 constexpr auto stop_limit = 30s;
 
+// The last line of a server's log: why it ended, in its own words. Its log goes away with the run.
+std::string last_words(const std::filesystem::path& log) {
+  constexpr std::size_t max_bytes = 300;
+  std::ifstream file(log);
+  std::string last;
+  for (std::string line; std::getline(file, line);) last = std::move(line);
+  return last.empty() ? "nothing" : last.substr(0, max_bytes);
+}
+
 // The server writes its address there once it accepts connections, whole or not at all.
-Result<std::string> wait_until_ready(ChildProcess& process,
-                                     const std::filesystem::path& ready_file) {
+Result<std::string> wait_until_ready(ChildProcess& process, const std::filesystem::path& ready_file,
+                                     const std::filesystem::path& log) {
   const auto deadline = std::chrono::steady_clock::now() + start_limit;
   while (std::chrono::steady_clock::now() < deadline) {
     std::ifstream file(ready_file);
     if (std::string url; std::getline(file, url)) return url;
     if (process.poll()) {
       return fail(ErrorCode::io_failed,
-                  "a server ended before it was ready; its log is beside its ready file");
+                  "a server ended before it was ready; the last it said: " + last_words(log));
     }
     std::this_thread::sleep_for(5ms);
   }
@@ -55,6 +64,9 @@ Result<std::string> write_fresh_token(const std::filesystem::path& path) {
 Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
   const auto ready_file = [&](std::size_t party, const std::string& listener) {
     return settings.directory / (listener + "-" + std::to_string(party));
+  };
+  const auto log_file = [&](std::size_t party) {
+    return settings.directory / ("server-" + std::to_string(party) + ".log");
   };
   std::string token;
   const auto token_file = settings.directory / "admin-token";
@@ -86,8 +98,7 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
       add({"--source-host", settings.origin, "--source-allow-plain", "--source-network",
            "127.0.0.0/8"});
     }
-    return ChildProcess::start(settings.program, arguments,
-                               settings.directory / ("server-" + std::to_string(party) + ".log"));
+    return ChildProcess::start(settings.program, arguments, log_file(party));
   };
   auto first = start_one(0);
   if (!first) return forward_error(first);
@@ -97,11 +108,12 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
   Urls urls;
   Urls admin_urls;
   for (const std::size_t party : {0U, 1U}) {
-    auto url = wait_until_ready(processes[party], ready_file(party, "ready"));
+    auto url = wait_until_ready(processes[party], ready_file(party, "ready"), log_file(party));
     if (!url) return forward_error(url);
     urls[party] = std::move(*url);
     if (!settings.admin) continue;
-    auto admin_url = wait_until_ready(processes[party], ready_file(party, "admin-ready"));
+    auto admin_url =
+        wait_until_ready(processes[party], ready_file(party, "admin-ready"), log_file(party));
     if (!admin_url) return forward_error(admin_url);
     admin_urls[party] = std::move(*admin_url);
   }

@@ -24,4 +24,8 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
+// Removes every temporary directory there is, for a process that ends at once: their owners' turn
+// will not come. Threads that still use one see their files vanish. Thread-safe.
+void remove_temporary_directories() noexcept;
+
 }  // namespace gyre::scenario

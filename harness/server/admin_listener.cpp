@@ -45,8 +45,8 @@ std::string id_of(const httplib::Request& request) {
 
 }  // namespace
 
-AdminListener::AdminListener(AdminResources& resources, AdminAccess& access, HttpLimits limits,
-                             const TlsContext* tls)
+AdminListener::AdminListener(AdminResources& resources, MetricsText metrics, AdminAccess& access,
+                             HttpLimits limits, const TlsContext* tls)
     : resources_(resources), access_(access), http_(with_body_bound(limits), tls) {
   const auto handler = [](Resource resource) {
     return [resource = std::move(resource)](const httplib::Request& request,
@@ -77,6 +77,9 @@ AdminListener::AdminListener(AdminResources& resources, AdminAccess& access, Htt
             request.get_header_value("Content-Type") == json ? Encoding::json : Encoding::binary);
       }),
       resources_.update_limits().max_body_bytes);
+  http_.get("/metrics", handler([metrics = std::move(metrics)](const httplib::Request&) {
+              return AdminAnswer{200, metrics(), "", std::string(metrics_media_type)};
+            }));
   http_.set_gate([this](const Peer& peer, const RequestHead& head) { return admit(peer, head); });
   http_.set_witness(write_audit_line);
 }
@@ -114,7 +117,7 @@ void AdminListener::answer(const Resource& resource, const httplib::Request& req
   }
   response.status = answered->status;
   if (!answered->location.empty()) response.set_header("Location", answered->location);
-  response.set_content(answered->body, "application/json");
+  response.set_content(answered->body, answered->media_type);
 }
 
 }  // namespace gyre::server

@@ -1,4 +1,5 @@
-// The admin listener: what changes a server's epochs, for those who have its token.
+// The admin listener: what changes a server's epochs, and what it counts, for those who have
+// its token.
 #pragma once
 
 #include <functional>
@@ -10,13 +11,17 @@
 
 namespace gyre::server {
 
+// What GET /metrics answers.
+using MetricsText = std::function<std::string()>;
+
 // Thread-safe, but start() and drain() are for one thread. Every request leaves one line in the
 // log: who asked for what and what came of it; never a token, a path that was made up, or a body.
 class AdminListener {
  public:
-  // `resources`, `access` and `tls` (if any) must outlive the listener.
-  AdminListener(AdminResources& resources, AdminAccess& access, HttpLimits limits,
-                const TlsContext* tls);
+  // `resources`, `access` and `tls` (if any) must outlive the listener; `metrics` is called on many
+  // threads at once.
+  AdminListener(AdminResources& resources, MetricsText metrics, AdminAccess& access,
+                HttpLimits limits, const TlsContext* tls);
   ~AdminListener();  // drains with no patience
   AdminListener(const AdminListener&) = delete;
   AdminListener& operator=(const AdminListener&) = delete;

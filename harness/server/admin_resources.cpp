@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "core/ascii.hpp"
@@ -37,12 +36,13 @@ bool prefers_async(std::string_view prefer) noexcept {
 }
 
 AdminResources::AdminResources(RotationService& rotations, EpochWriter& writer,
-                               const EpochTable& epochs, Compactor& compactor,
+                               const EpochTable& epochs, Compactor& compactor, Metrics& metrics,
                                protocol::UpdateLimits update_limits)
     : rotations_(rotations),
       writer_(writer),
       epochs_(epochs),
       compactor_(compactor),
+      metrics_(metrics),
       update_limits_(update_limits) {}
 
 Result<AdminAnswer> AdminResources::post_snapshot(std::string_view body, std::string_view prefer) {
@@ -85,6 +85,7 @@ Result<AdminAnswer> AdminResources::post_rollback(std::string_view body) {
   auto request = protocol::decode_rollback_request(body);
   if (!request) return forward_error(request);
   auto installed = rotations_.roll_back(*request);
+  metrics_.count_rollback(installed ? std::nullopt : std::optional(installed.error().code));
   if (!installed) return forward_error(installed);
   nlohmann::json object = protocol::epoch_entry_to_json(describe(installed->lease));
   object["discarded"] = installed->discarded;
@@ -93,20 +94,26 @@ Result<AdminAnswer> AdminResources::post_rollback(std::string_view body) {
 
 Result<AdminAnswer> AdminResources::post_updates(std::string_view body,
                                                  protocol::Encoding encoding) {
-  const auto row_bytes_of = [this](const Bytes16& table) -> std::optional<std::uint32_t> {
-    for (const Lease& lease : epochs_.snapshot()) {
-      const Metadata& metadata = lease.epoch().metadata;
-      if (metadata.table == table) return metadata.geometry.row_bytes;
-    }
-    return std::nullopt;
-  };
-  auto batch = protocol::decode_update_batch(body, encoding, update_limits_, row_bytes_of);
+  auto answer = apply_updates(body, encoding);
+  if (!answer) metrics_.count_refused_batch(answer.error().code);
+  return answer;
+}
+
+Result<AdminAnswer> AdminResources::apply_updates(std::string_view body,
+                                                  protocol::Encoding encoding) {
+  protocol::KnownTables known;
+  for (const Lease& lease : epochs_.snapshot()) {
+    const Metadata& metadata = lease.epoch().metadata;
+    known.emplace(metadata.table, metadata.geometry.row_bytes);
+  }
+  auto batch = protocol::decode_update_batch(body, encoding, update_limits_, known);
   if (!batch) return forward_error(batch);
   auto applied = writer_.apply(*batch);
   if (!applied) return forward_error(applied);
   compactor_.nudge();
   std::uint64_t rows = 0;
   for (const TableUpdate& table : batch->tables) rows += table.rows.size();
+  metrics_.count_batch(applied->resent, rows);
   return AdminAnswer{200, protocol::encode_update_reply(protocol::UpdateReply{
                               batch->seq, applied->id, rows, applied->resent})};
 }

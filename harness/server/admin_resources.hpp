@@ -8,15 +8,16 @@
 #include "core/error.hpp"
 #include "harness/protocol/update_codec.hpp"
 #include "harness/server/compactor.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/rotation_service.hpp"
 
 namespace gyre::server {
 
-// JSON, always.
 struct AdminAnswer {
   int status = 200;
   std::string body;
   std::string location{};  // of what was begun; empty: no such header
+  std::string media_type = "application/json";
 };
 
 // Thread-safe. An error is what the problem document says.
@@ -24,7 +25,7 @@ class AdminResources {
  public:
   // All of it must outlive this.
   AdminResources(RotationService& rotations, EpochWriter& writer, const EpochTable& epochs,
-                 Compactor& compactor, protocol::UpdateLimits update_limits = {});
+                 Compactor& compactor, Metrics& metrics, protocol::UpdateLimits update_limits = {});
 
   // POST /admin/snapshot. Waits until the rotation has ended, unless `prefer` (the header's value)
   // asks for an answer at once: 202 then. A client that goes away changes nothing. Errors: those of
@@ -47,10 +48,14 @@ class AdminResources {
   }
 
  private:
+  [[nodiscard]] Result<AdminAnswer> apply_updates(std::string_view body,
+                                                  protocol::Encoding encoding);
+
   RotationService& rotations_;
   EpochWriter& writer_;
   const EpochTable& epochs_;
   Compactor& compactor_;
+  Metrics& metrics_;
   const protocol::UpdateLimits update_limits_;
 };
 

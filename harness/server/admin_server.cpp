@@ -29,13 +29,15 @@ Result<void> AdminConfiguration::check() const {
 }
 
 AdminServer::AdminServer(const AdminConfiguration& configuration, AdminResources& resources,
-                         std::optional<TlsContext> tls)
+                         MetricsText metrics, std::optional<TlsContext> tls)
     : access_(configuration.token, configuration.client_subjects),
       tls_(std::move(tls)),
-      listener_(resources, access_, configuration.http, tls_ ? &*tls_ : nullptr) {}
+      listener_(resources, std::move(metrics), access_, configuration.http,
+                tls_ ? &*tls_ : nullptr) {}
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfiguration& configuration,
-                                                        AdminResources& resources) try {
+                                                        AdminResources& resources,
+                                                        MetricsText metrics) try {
   if (auto checked = configuration.check(); !checked) return forward_error(checked);
   std::optional<TlsContext> tls;
   if (!configuration.tls_certificate_file.empty()) {
@@ -51,7 +53,8 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const AdminConfiguration
         "an admin listener off loopback needs --admin-tls-cert and --admin-tls-key: whoever reads "
         "the token is an admin");
   }
-  std::unique_ptr<AdminServer> server(new AdminServer(configuration, resources, std::move(tls)));
+  std::unique_ptr<AdminServer> server(
+      new AdminServer(configuration, resources, std::move(metrics), std::move(tls)));
   server->url_ = (server->tls_ ? "https://" : "http://") + socket->bound.text();
   if (auto started = server->listener_.start(std::move(*socket)); !started) {
     return forward_error(started);

@@ -34,10 +34,11 @@ struct AdminConfiguration {
 // start() and drain() are for one thread.
 class AdminServer {
  public:
-  // Off loopback it listens with TLS only: its token must not be seen. `resources` must outlive it.
+  // Off loopback it listens with TLS only: its token must not be seen. `resources` and what
+  // `metrics` refers to must outlive it.
   // Errors: bad_configuration, internal, out_of_memory.
   [[nodiscard]] static Result<std::unique_ptr<AdminServer>> start(
-      const AdminConfiguration& configuration, AdminResources& resources);
+      const AdminConfiguration& configuration, AdminResources& resources, MetricsText metrics);
 
   // "http://127.0.0.1:8081", with the port that the system chose.
   [[nodiscard]] const std::string& url() const noexcept { return url_; }
@@ -47,7 +48,7 @@ class AdminServer {
 
  private:
   AdminServer(const AdminConfiguration& configuration, AdminResources& resources,
-              std::optional<TlsContext> tls);
+              MetricsText metrics, std::optional<TlsContext> tls);
 
   AdminAccess access_;
   std::optional<TlsContext> tls_;

@@ -30,21 +30,26 @@ Result<void> AdministrationLimits::check() const {
   return {};
 }
 
-Administration::Administration(EpochTable& epochs, Retirer& retirer, std::vector<Backend*> backends,
+Administration::Administration(EpochTable& epochs, Retirer& retirer, Metrics& metrics,
+                               std::vector<Backend*> backends, HostImages host_images,
                                std::unique_ptr<SnapshotOrigin> origin,
                                const AdministrationLimits& limits)
     : writer_(epochs, crypto::sha256, limits.writer),
       origin_(std::move(origin)),
       compactor_(writer_),
-      rotations_(RotationEnvironment{epochs, writer_, *origin_, stage_in(std::move(backends)),
-                                     [&epochs, &retirer] {
-                                       epochs.drop_other_bases();
-                                       retirer.drain();
-                                     },
-                                     // Nothing is durable yet: a restart begins with the snapshot
-                                     // that the server is started with.
-                                     [] { return Result<void>(); }},
-                 limits.rotations, epochs.boot()),
-      resources_(rotations_, writer_, epochs, compactor_, limits.updates) {}
+      rotations_(
+          RotationEnvironment{epochs, writer_, *origin_, stage_in(std::move(backends), host_images),
+                              [&epochs, &retirer] {
+                                epochs.drop_other_bases();
+                                retirer.drain();
+                              },
+                              // Nothing is durable yet: a restart begins with the snapshot
+                              // that the server is started with.
+                              [] { return Result<void>(); },
+                              [&metrics](const protocol::RotationDocument& ended) {
+                                metrics.count_rotation(ended);
+                              }},
+          limits.rotations, epochs.boot()),
+      resources_(rotations_, writer_, epochs, compactor_, metrics, limits.updates) {}
 
 }  // namespace gyre::server

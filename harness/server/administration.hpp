@@ -13,6 +13,7 @@
 #include "harness/protocol/update_codec.hpp"
 #include "harness/server/admin_resources.hpp"
 #include "harness/server/compactor.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/rotation_service.hpp"
 #include "harness/server/snapshot_origin.hpp"
 
@@ -31,9 +32,11 @@ struct AdministrationLimits {
 // used from any.
 class Administration {
  public:
-  // What is referred to must outlive it; the table must have no other writer. Throws std::bad_alloc
+  // What is referred to must outlive it; the table must have no other writer. `host_images`: of
+  // rotations. Throws std::bad_alloc
   // and std::system_error.
-  Administration(EpochTable& epochs, Retirer& retirer, std::vector<Backend*> backends,
+  Administration(EpochTable& epochs, Retirer& retirer, Metrics& metrics,
+                 std::vector<Backend*> backends, HostImages host_images,
                  std::unique_ptr<SnapshotOrigin> origin, const AdministrationLimits& limits);
 
   [[nodiscard]] EpochWriter& writer() noexcept { return writer_; }

@@ -13,7 +13,7 @@
 
 namespace gyre::server {
 
-// What a connection is doing. In all phases but the last two it waits for its peer and may be
+// What a connection is doing. In the phases before `working` it waits for its peer and may be
 // evicted; they stand in the order of how little is lost by that.
 enum class Phase : std::uint8_t {
   idle,            // between requests, or before the first; nothing of the next one was read
@@ -21,8 +21,9 @@ enum class Phase : std::uint8_t {
   receiving_head,  // a request has begun to arrive (or a TLS handshake is under way)
   receiving_body,
   sending,
-  working,  // the answer is being computed
-  queued,   // accepted; no thread has it yet
+  working,    // the answer is being computed
+  queued,     // accepted; no thread has it yet
+  streaming,  // left the threads that serve requests: to evict it would free none of them
 };
 
 // Thread-safe. Sockets are shut down here, never closed: their owners do that, after remove().

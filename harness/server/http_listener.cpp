@@ -21,14 +21,10 @@
 #include "harness/protocol/problem_document.hpp"
 #include "harness/server/request_head.hpp"
 #include "harness/server/request_reader.hpp"
+#include "harness/server/response_text.hpp"
 
 namespace gyre::server {
 namespace {
-
-constexpr const char* common_headers[][2] = {
-    {"Cache-Control", "no-store"},
-    {"X-Content-Type-Options", "nosniff"},
-};
 
 Deadline in(std::chrono::milliseconds time) {
   return std::chrono::steady_clock::now() + time;
@@ -41,23 +37,6 @@ bool write_all(Transport& transport, std::string_view text, Deadline deadline) {
     text.remove_prefix(put.bytes);
   }
   return true;
-}
-
-// A whole response with a problem document.
-std::string format_refusal(const Error& error, std::string_view more_headers, bool with_body,
-                           bool close) {
-  const int status = protocol::http_status(error.code);
-  const std::string body = protocol::encode_problem(error);
-  std::string text = "HTTP/1.1 " + std::to_string(status) + " ";
-  text += protocol::reason_phrase(status);
-  text += "\r\nContent-Type: ";
-  text += protocol::problem_media_type;
-  text += "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
-  for (const auto& [name, value] : common_headers)
-    text += std::string(name) + ": " + value + "\r\n";
-  text += more_headers;
-  text += close ? "Connection: close\r\n\r\n" : "\r\n";
-  return with_body ? text + body : text;
 }
 
 // The one form in which the library gets a request. What it must not act upon (encodings it would
@@ -212,14 +191,6 @@ class HttpListener::Router final : public httplib::Server {
   inline static thread_local int last_status_ = 0;
 };
 
-// One that was accepted. It counts from then on, so that a drain forgets nobody.
-struct HttpListener::Connection {
-  Connection(ConnectionTable& table, FileDescriptor accepted)
-      : socket(std::move(accepted)), registration(table, socket.get()) {}
-  FileDescriptor socket;
-  ConnectionTable::Registration registration;  // ends before the socket is closed
-};
-
 HttpListener::HttpListener(HttpLimits limits, const TlsContext* tls)
     : limits_(limits), tls_(tls), router_(std::make_unique<Router>(draining_)) {}
 
@@ -256,6 +227,12 @@ void HttpListener::post(const std::string& path, std::vector<std::string> media_
 void HttpListener::del(const std::string& path, Handler handler) {
   routes_.push_back({"DELETE", path, {}});
   router_->Delete(pattern_of(path), std::move(handler));
+}
+
+void HttpListener::stream(const std::string& path, StreamedResponse response) {
+  const auto shared = std::make_shared<const StreamedResponse>(std::move(response));
+  routes_.push_back({"GET", path, {}, 0, shared});
+  routes_.push_back({"HEAD", path, {}, 0, shared});
 }
 
 Result<void> HttpListener::start(ListeningSocket socket) try {
@@ -353,8 +330,8 @@ void HttpListener::take(FileDescriptor connection) try {
     turn_away(connection);
     return;
   }
-  const auto shared = std::make_shared<Connection>(connections_, std::move(connection));
-  workers_->run([this, shared] { serve(*shared); });
+  const auto shared = std::make_shared<OpenConnection>(connections_, std::move(connection));
+  workers_->run([this, shared] { serve(shared); });
 } catch (const std::bad_alloc&) {
   ++refused_;
 }
@@ -370,66 +347,76 @@ void HttpListener::turn_away(const FileDescriptor& connection) noexcept try {
 } catch (const std::bad_alloc&) {
 }
 
-void HttpListener::serve(Connection& connection) noexcept try {
-  const int socket = connection.socket.get();
-  ConnectionTable::Registration& registration = connection.registration;
+void HttpListener::serve(const std::shared_ptr<OpenConnection>& connection) noexcept try {
+  const int socket = connection->socket.get();
   // Nobody else needs to know who asks.
   Peer peer;
   if (gate_ || witness_) peer.address = address_of(socket);
   if (tls_ == nullptr) {
-    SocketTransport transport(socket);
-    serve_requests(socket, peer, transport, registration);
+    connection->transport = std::make_unique<SocketTransport>(socket);
+    serve_requests(connection, peer);
     return;
   }
-  TlsTransport transport(*tls_, socket);
-  if (registration.enter(Phase::receiving_head) && transport.handshake(in(limits_.head_time))) {
-    peer.certificate_subject = transport.peer_subject();
-    serve_requests(socket, peer, transport, registration);
+  auto transport = std::make_unique<TlsTransport>(*tls_, socket);
+  if (connection->registration.enter(Phase::receiving_head) &&
+      transport->handshake(in(limits_.head_time))) {
+    peer.certificate_subject = transport->peer_subject();
+    connection->transport = std::move(transport);
+    serve_requests(connection, peer);
   }
 } catch (...) {
   // No memory for this connection: it is closed, the others go on.
   spdlog::warn("event=connection_dropped code=out_of_memory");
 }
 
-void HttpListener::serve_requests(int socket, const Peer& peer, Transport& transport,
-                                  ConnectionTable::Registration& registration) {
-  RequestReader reader(transport, limits_.max_head_bytes);
+void HttpListener::serve_requests(const std::shared_ptr<OpenConnection>& connection,
+                                  const Peer& peer) {
+  const int socket = connection->socket.get();
+  ConnectionTable::Registration& registration = connection->registration;
+  RequestReader reader(*connection->transport, limits_.max_head_bytes);
   // While it idles nothing is read, so that a drain can see whether a request has come. (TLS holds
   // nothing back either: the reader takes whole records.)
   const auto next_comes = [&] {
     return reader.has_begun() || (registration.enter(Phase::idle) &&
                                   wait_for_socket(socket, POLLIN, in(limits_.idle_time)));
   };
-  for (bool more = true; more;) {
+  for (Then then = Then::another_request; then == Then::another_request;) {
     if (!next_comes()) return;
     Exchange exchange{peer, "-", "-"};
     const auto begun = std::chrono::steady_clock::now();
-    more = serve_request(exchange, transport, reader, registration);
+    then = serve_request(exchange, reader, connection);
     // The end of a connection is no request.
     const bool something_came = exchange.status != 0 || exchange.route != "-";
-    if (!witness_ || !something_came) continue;
-    exchange.seconds = seconds_since(begun);
-    witness_(exchange);
+    if (witness_ && something_came) {
+      exchange.seconds = seconds_since(begun);
+      witness_(exchange);
+    }
+    if (then == Then::taken_over) return;
   }
   if (registration.enter(Phase::lingering)) {
-    transport.end_writing();
+    connection->transport->end_writing();
     linger(socket);
   }
 }
 
-bool HttpListener::serve_request(Exchange& exchange, Transport& transport, RequestReader& reader,
-                                 ConnectionTable::Registration& registration) {
-  if (!registration.enter(Phase::receiving_head)) return false;
-  const auto refuse = [&](const Refusal& refusal, bool with_body, bool close) {
-    if (!registration.enter(Phase::sending)) return false;
-    exchange.status = protocol::http_status(refusal.error.code);
-    return write_refusal(transport, refusal, with_body, close) && !close;
-  };
+HttpListener::Then HttpListener::refuse(const Refusal& refusal, bool with_body, bool close,
+                                        Exchange& exchange, OpenConnection& connection) const {
+  if (!connection.registration.enter(Phase::sending)) return Then::end;
+  exchange.status = protocol::http_status(refusal.error.code);
+  const bool written = write_refusal(*connection.transport, refusal, with_body, close);
+  return written && !close ? Then::another_request : Then::end;
+}
+
+HttpListener::Then HttpListener::serve_request(Exchange& exchange, RequestReader& reader,
+                                               const std::shared_ptr<OpenConnection>& connection) {
+  ConnectionTable::Registration& registration = connection->registration;
+  if (!registration.enter(Phase::receiving_head)) return Then::end;
   const auto give_up = [&](ReadFailure& failure, bool with_body) {
-    return failure.error && refuse({std::move(*failure.error)}, with_body, /*close=*/true);
+    if (!failure.error) return Then::end;
+    return refuse({std::move(*failure.error)}, with_body, /*close=*/true, exchange, *connection);
   };
   const Deadline head_deadline = in(limits_.head_time);
-  if (!reader.wait_for_request(head_deadline)) return false;
+  if (!reader.wait_for_request(head_deadline)) return Then::end;
   auto head = reader.read_head(head_deadline);
   if (!head) return give_up(head.error(), /*with_body=*/true);
   const bool wants_body = head->method != "HEAD";
@@ -441,20 +428,55 @@ bool HttpListener::serve_request(Exchange& exchange, Transport& transport, Reque
   std::optional<Refusal> refusal;
   if (gate_) refusal = gate_(exchange.peer, *head);
   if (!refusal) refusal = find_refusal(*head, route);
-  if (refusal) return refuse(*refusal, wants_body, head->close || draining_ || head->has_body());
+  if (refusal) {
+    return refuse(*refusal, wants_body, head->close || draining_ || head->has_body(), exchange,
+                  *connection);
+  }
+  if (route->stream != nullptr) return begin_stream(*route->stream, *head, exchange, connection);
 
   const Deadline body_deadline = in(limits_.body_time);
   if (head->expects_continue && head->has_body() &&
-      !write_all(transport, "HTTP/1.1 100 Continue\r\n\r\n", body_deadline)) {
-    return false;
+      !write_all(*connection->transport, "HTTP/1.1 100 Continue\r\n\r\n", body_deadline)) {
+    return Then::end;
   }
-  if (head->has_body() && !registration.enter(Phase::receiving_body)) return false;
+  if (head->has_body() && !registration.enter(Phase::receiving_body)) return Then::end;
   auto body = reader.read_body(*head, route->max_body_bytes, body_deadline);
   if (!body) return give_up(body.error(), wants_body);
 
-  if (!registration.enter(Phase::working)) return false;
-  OneRequestStream stream(canonical_head(*head), transport, registration, limits_.send_time);
-  return router_->respond(stream, head->close, std::move(*body), exchange.status);
+  if (!registration.enter(Phase::working)) return Then::end;
+  OneRequestStream stream(canonical_head(*head), *connection->transport, registration,
+                          limits_.send_time);
+  return router_->respond(stream, head->close, std::move(*body), exchange.status)
+             ? Then::another_request
+             : Then::end;
+}
+
+HttpListener::Then HttpListener::begin_stream(const StreamedResponse& response,
+                                              const RequestHead& head, Exchange& exchange,
+                                              const std::shared_ptr<OpenConnection>& connection) {
+  const bool for_head = head.method == "HEAD";
+  const bool close = head.close || draining_;
+  const auto refuse_stream = [&](const Error& error) {
+    const bool later = protocol::http_status(error.code) == 503;
+    return refuse({error, later ? "Retry-After: 1\r\n" : ""}, !for_head, close, exchange,
+                  *connection);
+  };
+  if (for_head) {
+    if (auto room = response.check(); !room) return refuse_stream(room.error());
+    if (!connection->registration.enter(Phase::sending)) return Then::end;
+    exchange.status = 200;
+    const bool written =
+        write_all(*connection->transport, format_unending_head(response.media_type, close),
+                  in(limits_.send_time));
+    return written && !close ? Then::another_request : Then::end;
+  }
+  if (!connection->registration.enter(Phase::streaming)) return Then::end;
+  // Only its end says where the response ends.
+  auto taken =
+      response.take_over(connection, format_unending_head(response.media_type, /*close=*/true));
+  if (!taken) return refuse_stream(taken.error());
+  exchange.status = 200;
+  return Then::taken_over;
 }
 
 const HttpListener::Route* HttpListener::find_route(const RequestHead& head) const noexcept {

@@ -22,6 +22,7 @@
 #include "core/error.hpp"
 #include "harness/server/connection_table.hpp"
 #include "harness/server/listening_socket.hpp"
+#include "harness/server/open_connection.hpp"
 #include "harness/server/tls_transport.hpp"
 #include "harness/server/worker_pool.hpp"
 
@@ -100,6 +101,9 @@ class HttpListener {
   void post(const std::string& path, std::vector<std::string> media_types, Handler handler,
             std::size_t max_body_bytes = 0);
   void del(const std::string& path, Handler handler);
+  // GET and HEAD. Whoever takes connections over must have let go of all of them, and take no more,
+  // before drain().
+  void stream(const std::string& path, StreamedResponse response);
   void set_gate(Gate gate) { gate_ = std::move(gate); }
   void set_witness(Witness witness) { witness_ = std::move(witness); }
 
@@ -117,12 +121,12 @@ class HttpListener {
 
  private:
   class Router;
-  struct Connection;
   struct Route {
     std::string method;
     std::string path;  // as given
     std::vector<std::string> media_types;
     std::size_t max_body_bytes = 0;
+    std::shared_ptr<const StreamedResponse> stream{};  // instead of a handler
 
     [[nodiscard]] bool matches(std::string_view requested) const noexcept;
   };
@@ -133,12 +137,20 @@ class HttpListener {
   // nobody idles any more.
   [[nodiscard]] bool make_room();
   void turn_away(const FileDescriptor& connection) noexcept;
-  void serve(Connection& connection) noexcept;
-  void serve_requests(int socket, const Peer& peer, Transport& transport,
-                      ConnectionTable::Registration& registration);
-  // One request; whether another may follow. Fills in what the witness is told.
-  [[nodiscard]] bool serve_request(Exchange& exchange, Transport& transport, RequestReader& reader,
-                                   ConnectionTable::Registration& registration);
+  void serve(const std::shared_ptr<OpenConnection>& connection) noexcept;
+  void serve_requests(const std::shared_ptr<OpenConnection>& connection, const Peer& peer);
+  // What becomes of a connection after a request.
+  enum class Then { another_request, end, taken_over };
+  // One request. Fills in what the witness is told.
+  [[nodiscard]] Then serve_request(Exchange& exchange, RequestReader& reader,
+                                   const std::shared_ptr<OpenConnection>& connection);
+  // A request for a streamed response.
+  [[nodiscard]] Then begin_stream(const StreamedResponse& response, const RequestHead& head,
+                                  Exchange& exchange,
+                                  const std::shared_ptr<OpenConnection>& connection);
+  // Refuses a request whose body will not be read.
+  [[nodiscard]] Then refuse(const Refusal& refusal, bool with_body, bool close, Exchange& exchange,
+                            OpenConnection& connection) const;
   // The resource that is asked for, whether or not it can be had like that.
   [[nodiscard]] const Route* find_route(const RequestHead& head) const noexcept;
   // Why a request is refused before its body is read, if it is.

@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/elapsed.hpp"
 #include "harness/protocol/epoch_document.hpp"
 #include "harness/protocol/query_binary.hpp"
 #include "harness/server/epoch_entry.hpp"
@@ -55,16 +57,23 @@ Payload payload_of(QueryService::Answered answered, Encoding encoding) {
 
 }  // namespace
 
-PublicListener::PublicListener(const EpochTable& epochs, QueryService& queries, HttpLimits limits,
-                               const TlsContext* tls, std::vector<std::string> residencies)
+PublicListener::PublicListener(const EpochTable& epochs, QueryService& queries, Metrics& metrics,
+                               HttpLimits limits, StreamLimits stream_limits, const TlsContext* tls,
+                               std::vector<std::string> residencies)
     : epochs_(epochs),
       queries_(queries),
+      metrics_(metrics),
       residencies_(std::move(residencies)),
+      stream_(epochs, stream_limits),
       http_(with_body_bound(limits, queries.limits().max_keys), tls) {
   const std::vector<std::string> types = {std::string(media_type(Encoding::json)),
                                           std::string(media_type(Encoding::binary))};
   http_.get("/health", [this](const auto&, auto& response) { health(response); });
   http_.get("/epoch", [this](const auto&, auto& response) { epoch(response); });
+  http_.stream("/epoch/stream", {"text/event-stream", [this] { return stream_.check(); },
+                                 [this](const auto& connection, const std::string& head) {
+                                   return stream_.take_over(connection, head);
+                                 }});
   http_.post("/query", types, [this](const auto& request, auto& response) {
     query(QueryKind::row, request, response);
   });
@@ -79,6 +88,7 @@ PublicListener::~PublicListener() {
 
 bool PublicListener::drain(Deadline deadline) {
   announce_drain();
+  stream_.stop();
   return http_.drain(deadline, [this] { queries_.stop(); });
 }
 
@@ -109,9 +119,13 @@ void PublicListener::query(QueryKind kind, const httplib::Request& request,
   const Encoding encoding = request.get_header_value("Content-Type") == media_type(Encoding::json)
                                 ? Encoding::json
                                 : Encoding::binary;
-  auto decoded = protocol::decode_query_request(request.body, encoding, queries_.limits().max_keys);
-  if (!decoded) return set_problem(response, decoded.error());
-  auto answered = queries_.answer(kind, std::move(*decoded));
+  const auto begun = std::chrono::steady_clock::now();
+  auto answered = answer(kind, request.body, encoding);
+  if (answered) {
+    metrics_.count_answered_query(kind, answered->response.count(), seconds_since(begun));
+  } else {
+    metrics_.count_refused_query(kind, answered.error().code);
+  }
   if (!answered) return set_problem(response, answered.error());
   const auto payload = std::make_shared<const Payload>(payload_of(std::move(*answered), encoding));
   response.set_content_provider(
@@ -120,6 +134,13 @@ void PublicListener::query(QueryKind kind, const httplib::Request& request,
         const std::string_view part = payload->from(offset);
         return sink.write(part.data(), part.size());
       });
+}
+
+Result<QueryService::Answered> PublicListener::answer(QueryKind kind, const std::string& body,
+                                                      Encoding encoding) {
+  auto request = protocol::decode_query_request(body, encoding, queries_.limits().max_keys);
+  if (!request) return forward_error(request);
+  return queries_.answer(kind, std::move(*request));
 }
 
 }  // namespace gyre::server

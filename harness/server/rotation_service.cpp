@@ -6,6 +6,8 @@
 #include <exception>
 #include <utility>
 
+#include "core/fault_point.hpp"
+
 namespace gyre::server {
 
 using protocol::RotationDocument;
@@ -43,6 +45,7 @@ RotationService::~RotationService() {
 Result<std::shared_ptr<Rotation>> RotationService::start(protocol::SnapshotRequest request) try {
   const std::lock_guard lock(mutex_);
   if (stopping_) return stopping();
+  GYRE_FAULT_POINT(rotation_start);
   tidy();
   const auto running = std::count_if(entries_.begin(), entries_.end(),
                                      [](const Entry& entry) { return !entry.rotation->ended(); });
@@ -84,30 +87,14 @@ void RotationService::run(const protocol::SnapshotRequest& request, Rotation& ro
         {ErrorCode::internal, "the rotation failed in a way that is a defect of Gyre"});
   }
   const RotationDocument document = rotation.document();
-  record(document);
+  environment_.on_end(document);
   log_end(document);
 }
 
-void RotationService::record(const RotationDocument& document) {
-  const std::lock_guard lock(statistics_mutex_);
-  ++statistics_.ended[static_cast<std::size_t>(document.state)];
-  statistics_.bytes += document.bytes;
-  statistics_.replayed += document.replayed;
-  statistics_.discarded += document.discarded;
-  for (const protocol::PhaseTime& time : document.phases) {
-    statistics_.seconds[static_cast<std::size_t>(time.phase)] += time.seconds;
-  }
-}
-
-RotationStatistics RotationService::statistics() const {
-  std::size_t running = 0;
-  for (const auto& rotation : list()) {
-    if (!rotation->ended()) ++running;
-  }
-  const std::lock_guard lock(statistics_mutex_);
-  RotationStatistics sums = statistics_;
-  sums.running = running;
-  return sums;
+std::size_t RotationService::running() const {
+  const auto rotations = list();
+  return static_cast<std::size_t>(std::count_if(
+      rotations.begin(), rotations.end(), [](const auto& rotation) { return !rotation->ended(); }));
 }
 
 void RotationService::tidy() {

@@ -1,7 +1,6 @@
 // All rotations of a server: starts them, remembers them, cancels them.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,16 +18,6 @@
 #include "harness/server/rotation_transaction.hpp"
 
 namespace gyre::server {
-
-// Sums over all rotations that have ended, for metrics.
-struct RotationStatistics {
-  std::array<std::uint64_t, protocol::rotation_states> ended{};  // by state
-  std::array<double, protocol::rotation_phases> seconds{};       // by phase
-  std::uint64_t bytes = 0;
-  std::uint64_t replayed = 0;   // batches
-  std::uint64_t discarded = 0;  // batches
-  std::size_t running = 0;      // right now
-};
 
 // Thread-safe.
 class RotationService {
@@ -55,7 +44,7 @@ class RotationService {
   [[nodiscard]] Result<std::shared_ptr<Rotation>> find(std::string_view id) const;
   // From the newest to the oldest.
   [[nodiscard]] std::vector<std::shared_ptr<Rotation>> list() const;
-  [[nodiscard]] RotationStatistics statistics() const;
+  [[nodiscard]] std::size_t running() const;  // right now, those that wait for the lock included
 
   // Begins nothing any more, cancels what runs and returns when it has ended.
   void stop();
@@ -67,7 +56,6 @@ class RotationService {
   };
 
   void run(const protocol::SnapshotRequest& request, Rotation& rotation);
-  void record(const protocol::RotationDocument& document);
   // Joins threads that are done and forgets the oldest. REQUIRES: the mutex is held.
   void tidy();
 
@@ -79,8 +67,6 @@ class RotationService {
   bool stopping_ = false;
   std::uint64_t count_ = 0;
   std::deque<Entry> entries_;  // the oldest first
-  mutable std::mutex statistics_mutex_;
-  RotationStatistics statistics_;
 };
 
 }  // namespace gyre::server

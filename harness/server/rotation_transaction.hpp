@@ -9,6 +9,7 @@
 #include "core/epoch_writer.hpp"
 #include "core/error.hpp"
 #include "harness/protocol/epoch_document.hpp"
+#include "harness/protocol/rotation_document.hpp"
 #include "harness/protocol/snapshot_request.hpp"
 #include "harness/server/rotation.hpp"
 #include "harness/server/snapshot_origin.hpp"
@@ -33,6 +34,8 @@ struct RotationEnvironment {
   std::function<void()> make_room = [] {};
   // Makes the new base durable; what it promises must hold once it returned.
   std::function<Result<void>()> commit = [] { return Result<void>(); };
+  // Told of every rotation that has ended, on its thread. Must not throw.
+  std::function<void(const protocol::RotationDocument&)> on_end = [](const auto&) {};
 };
 
 struct RotationOutcome {

@@ -21,6 +21,8 @@ constexpr std::size_t max_passes = 16;
 
 constexpr std::chrono::seconds longest_retention{1'000'000'000};
 
+constexpr std::size_t most_streams = 4096;
+
 tl::unexpected<Error> unusable(std::string message) {
   return fail(ErrorCode::bad_configuration, std::move(message));
 }
@@ -54,8 +56,12 @@ Result<void> ServerConfiguration::check() const {
         "together, and at most 16384");
   }
   if (http.max_head_bytes < 1024) return unusable("a head must be allowed at least 1024 bytes");
-  for (const auto time : {http.head_time, http.body_time, http.send_time, http.idle_time,
-                          queries.patience, queries.request_time}) {
+  if (streams.max_streams > most_streams) {
+    return unusable("at most 4096 streams of epochs can be open");
+  }
+  for (const auto time :
+       {http.head_time, http.body_time, http.send_time, http.idle_time, queries.patience,
+        queries.request_time, streams.heartbeat, streams.send_time}) {
     if (time.count() <= 0) return unusable("time-outs must be longer than 0");
   }
   if (retention.retain_epochs > protocol::max_retained_entries) {
@@ -72,8 +78,8 @@ Server::Server(const ServerConfiguration& configuration, std::string boot,
     : epochs_(std::move(boot), configuration.retention, retirer_),
       queries_(epochs_, configuration.party, configuration.queries),
       tls_(std::move(tls)),
-      listener_(epochs_, queries_, configuration.http, tls_ ? &*tls_ : nullptr,
-                configuration.residencies) {}
+      listener_(epochs_, queries_, metrics_, configuration.http, configuration.streams,
+                tls_ ? &*tls_ : nullptr, configuration.residencies) {}
 
 Server::~Server() = default;
 

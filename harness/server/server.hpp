@@ -14,6 +14,7 @@
 #include "core/retirer.hpp"
 #include "harness/server/http_listener.hpp"
 #include "harness/server/listening_socket.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/public_listener.hpp"
 #include "harness/server/query_service.hpp"
 #include "harness/server/tls_transport.hpp"
@@ -27,6 +28,7 @@ struct ServerConfiguration {
   std::string tls_key_file;          // PEM
   bool allow_plain = false;  // off loopback without TLS, because something in front ends TLS
   HttpLimits http;
+  StreamLimits streams;
   QueryLimits queries;
   RetentionPolicy retention;
   // Where every epoch should be resident; /health says `degraded` while one of them is missing.
@@ -49,6 +51,7 @@ class Server {
   [[nodiscard]] Retirer& retirer() noexcept { return retirer_; }
   [[nodiscard]] QueryService& queries() noexcept { return queries_; }
   [[nodiscard]] PublicListener& listener() noexcept { return listener_; }
+  [[nodiscard]] Metrics& metrics() noexcept { return metrics_; }
 
   // What was bound, with the port that the system chose.
   [[nodiscard]] const ListenAddress& address() const noexcept { return address_; }
@@ -62,6 +65,7 @@ class Server {
   Retirer retirer_;
   EpochTable epochs_;
   QueryService queries_;
+  Metrics metrics_;
   std::optional<TlsContext> tls_;
   ListenAddress address_;
   PublicListener listener_;

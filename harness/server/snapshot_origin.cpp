@@ -3,8 +3,6 @@
 #include <new>
 #include <utility>
 
-#include "core/staging_set.hpp"
-
 namespace gyre::server {
 namespace {
 
@@ -24,10 +22,10 @@ class StagingInAllPlaces final : public ImagesStaging {
 
 }  // namespace
 
-StageImages stage_in(std::vector<Backend*> backends) {
-  return [places = std::move(backends)](
-             const Geometry& geometry) -> Result<std::unique_ptr<ImagesStaging>> {
-    auto staging = StagingSet::create(places, geometry);
+StageImages stage_in(std::vector<Backend*> backends, HostImages host_images) {
+  return [places = std::move(backends),
+          host_images](const Geometry& geometry) -> Result<std::unique_ptr<ImagesStaging>> {
+    auto staging = StagingSet::create(places, geometry, host_images);
     if (!staging) return forward_error(staging);
     try {
       return std::make_unique<StagingInAllPlaces>(std::move(*staging));

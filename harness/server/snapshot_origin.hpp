@@ -15,6 +15,7 @@
 #include "core/backend.hpp"
 #include "core/epoch.hpp"
 #include "core/error.hpp"
+#include "core/staging_set.hpp"
 
 namespace gyre::server {
 
@@ -69,6 +70,7 @@ using StageImages = std::function<Result<std::unique_ptr<ImagesStaging>>(const G
 
 // Images in all of these places at once, the preferred first, as StagingSet does it: a device that
 // has no room gets its image later. The backends must outlive what it returns.
-[[nodiscard]] StageImages stage_in(std::vector<Backend*> backends);
+[[nodiscard]] StageImages stage_in(std::vector<Backend*> backends,
+                                   HostImages host_images = HostImages::unchecked);
 
 }  // namespace gyre::server

@@ -213,6 +213,7 @@ Result<void> check_length(std::uint64_t bytes, const Geometry& geometry) {
 
 Result<ChunkDigester::Digests> ingest(const Ingest& work, std::stop_source& reading,
                                       const std::stop_token& stop) try {
+  GYRE_FAULT_POINT(ingest_start);
   return Pipeline(work, reading).run(stop);
 } catch (const std::exception&) {
   return tl::unexpected<Error>(no_memory());

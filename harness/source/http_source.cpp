@@ -82,7 +82,15 @@ class HttpSource final : public Source {
   std::optional<std::uint64_t> size() const noexcept override { return head_.length; }
 
   Result<std::size_t> read(std::span<std::byte> into) override {
-    GYRE_FAULT_POINT(source_read);
+    auto taken = take(into);
+    if (!taken) return taken;
+    into = into.first(*taken);
+    GYRE_FAULT_POINT_OF_BYTES(source_read, into);
+    return into.size();
+  }
+
+ private:
+  Result<std::size_t> take(std::span<std::byte> into) {
     if (head_.chunked) return read_chunked(into);
     if (!head_.length) return read_content(into, std::nullopt);
     if (left_ == 0) return std::size_t{0};
@@ -93,7 +101,6 @@ class HttpSource final : public Source {
     return taken;
   }
 
- private:
   [[nodiscard]] std::string_view buffered() const noexcept {
     return {reinterpret_cast<const char*>(buffer_.data()) + begin_, end_ - begin_};
   }

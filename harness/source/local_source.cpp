@@ -31,7 +31,6 @@ class LocalSource final : public Source {
   std::optional<std::uint64_t> size() const noexcept override { return size_; }
 
   Result<std::size_t> read(std::span<std::byte> into) override {
-    GYRE_FAULT_POINT(source_read);
     if (stop_.stop_requested())
       return fail(ErrorCode::cancelled, "reading the source was cancelled");
     const std::size_t wanted =
@@ -46,7 +45,9 @@ class LocalSource final : public Source {
       return fail(ErrorCode::source_failed, "a local source became shorter while it was read");
     }
     left_ -= static_cast<std::uint64_t>(got);
-    return static_cast<std::size_t>(got);
+    into = into.first(static_cast<std::size_t>(got));
+    GYRE_FAULT_POINT_OF_BYTES(source_read, into);
+    return into.size();
   }
 
  private:

@@ -37,7 +37,9 @@ TEST_P(BackendConformance, AnswersOfMixedPassesEqualTheOracle) {
     RC_ASSERT(image.has_value());
     RC_ASSERT((*image)->geometry() == geometry);
 
-    const std::size_t count = 1 + random.word() % 4;
+    // Fewer on larger tables: the oracle looks at every byte for every query.
+    const std::size_t count =
+        1 + random.word() % (geometry.bytes() <= 64U << 10U && random.word() % 2 == 0 ? 60 : 4);
     std::vector<dpf::Key> keys;
     std::vector<Overlay> overlays;
     std::vector<Query> queries(count);

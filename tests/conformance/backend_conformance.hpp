@@ -26,6 +26,8 @@ struct BackendUnderTest {
   std::string expected_kernel;
   // An image may take this much more memory than its rows.
   std::uint64_t memory_slack_bytes = 0;
+  // Why it cannot be tested on this machine; empty: it can.
+  std::string skipped_because = {};
 
   friend std::ostream& operator<<(std::ostream& out, const BackendUnderTest& backend) {
     return out << backend.name;
@@ -39,6 +41,7 @@ inline std::string name_of(const testing::TestParamInfo<BackendUnderTest>& info)
 class BackendConformance : public testing::TestWithParam<BackendUnderTest> {
  protected:
   void SetUp() override {
+    if (!GetParam().skipped_because.empty()) GTEST_SKIP() << GetParam().skipped_because;
     auto made = GetParam().make();
     ASSERT_TRUE(made) << made.error().message;
     backend_ = std::move(*made);

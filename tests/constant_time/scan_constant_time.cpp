@@ -41,6 +41,57 @@ void mark_key(dpf::Key& key, bool secret) {
   mark(key.value_correction);
 }
 
+// From the selection bits of eight queries to their answers.
+Memory octet_answers(const cpu::ScanFunctions& functions, const std::vector<Memory>& bits,
+                     bool strings, const Memory& data, std::size_t items, std::size_t columns) {
+  const std::uint8_t* queries[cpu::octet_queries];
+  for (std::size_t q = 0; q < cpu::octet_queries; ++q) queries[q] = bits[q].data();
+  std::vector<std::uint64_t> matrices(functions.octets_at_once * cpu::matrix_stride);
+  for (std::size_t o = 0; o < functions.octets_at_once; ++o) {
+    std::uint64_t* const some = matrices.data() + o * cpu::matrix_stride;
+    if (strings) {
+      const std::uint64_t first_bits[8] = {o, 8 + o, 24, 40, 48, 56, 65, 72};
+      functions.arrange_strings(queries, first_bits, items, some);
+    } else {
+      functions.arrange_bytes(queries, items, some);
+    }
+  }
+  Memory accumulators(functions.octets_at_once * columns);
+  functions.accumulate_octets({.items = data.data(),
+                               .item_stride = columns,
+                               .item_count = items,
+                               .columns = columns,
+                               .matrices = matrices.data(),
+                               .octets = functions.octets_at_once,
+                               .accumulators = accumulators.data(),
+                               .accumulator_stride = columns,
+                               .ahead = nullptr,
+                               .ahead_part = 0,
+                               .ahead_parts = 1});
+  Memory answers(columns);
+  functions.separate(accumulators.data(), columns / 8, answers.data(), columns / 8);
+  return answers;
+}
+
+// Null, or what is wrong.
+const char* check_octets(const cpu::ScanFunctions& functions, SeededRandom& random) {
+  for (const std::size_t columns : {32U, 64U, 256U, 288U, 416U}) {
+    for (const bool strings : {true, false}) {
+      constexpr std::size_t items = 70;
+      const Memory data = random_memory(random, items * columns);
+      std::vector<Memory> bits;
+      for (std::size_t q = 0; q < cpu::octet_queries; ++q)
+        bits.push_back(random_memory(random, 200));
+      const Memory expected = octet_answers(functions, bits, strings, data, items, columns);
+      for (Memory& query : bits) mark_secret(std::span(query));
+      Memory answers = octet_answers(functions, bits, strings, data, items, columns);
+      mark_public(std::span(answers));
+      if (answers != expected) return "answers differ when the bits of eight queries are marked";
+    }
+  }
+  return nullptr;
+}
+
 // What the functions compute from known selection bits, they must compute from secret ones.
 int check_functions(const cpu::ScanFunctions& functions) {
   SeededRandom random(1);
@@ -83,6 +134,7 @@ int check_functions(const cpu::ScanFunctions& functions) {
     mark_public(std::span(answer));
     if (answer != expected) return fail_check("answers differ when the bits are marked");
   }
+  if (const char* const failure = check_octets(functions, random)) return fail_check(failure);
   return reported() == 0 ? passed : fail_check("the scan depends on its selection");
 }
 
@@ -96,6 +148,26 @@ Result<std::shared_ptr<const Image>> make_image(Backend& backend, const Geometry
   return (*staging)->seal();
 }
 
+// A pass of queries with those keys, every second one on an overlay. Null, or what is wrong.
+const char* check_pass(const Image& image, QueryKind kind, std::vector<dpf::Key>& keys,
+                       const Overlay& overlay) {
+  const Overlay none;
+  std::vector<Query> queries;
+  for (const dpf::Key& key : keys) {
+    queries.push_back(
+        {.kind = kind, .key = &key, .overlay = queries.size() % 2 == 0 ? &overlay : &none});
+  }
+  const Pass pass{queries};
+  std::vector<std::byte> expected(pass.answer_bytes(image.geometry()));
+  std::vector<std::byte> answers(expected.size());
+  if (!image.answer(pass, expected)) return "no answer";
+  for (dpf::Key& key : keys) mark_key(key, true);
+  const bool answered = image.answer(pass, answers).has_value();
+  for (dpf::Key& key : keys) mark_key(key, false);
+  mark_public(std::span(answers));
+  return answered && answers == expected ? nullptr : "an answer differs when its key is marked";
+}
+
 int check_image(Backend& backend) {
   SeededRandom random(2);
   const std::vector<Geometry> tables = {
@@ -103,29 +175,31 @@ int check_image(Backend& backend) {
       {.rows = 128 * 16, .row_bytes = 32, .rows_per_page = 128},
       {.rows = 21, .row_bytes = 8200, .rows_per_page = 1},
   };
-  for (const Geometry& geometry : tables) {
-    const auto image = make_image(backend, geometry, random);
-    if (!image) return fail_check(image.error().message);
-    std::vector<std::byte> differences(std::size_t{2} * geometry.row_bytes);
-    static_cast<void>(random.fill(differences));
-    const auto overlay = Overlay{}.append(
-        geometry, {.seq = 1, .rows = {1, geometry.rows - 1}, .differences = differences});
-    if (!overlay) return fail_check(overlay.error().message);
-    for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
-      auto keys = dpf::generate(dpf::levels_for(geometry.records(kind)) + 1, 1, random);
-      if (!keys) return fail_check(keys.error().message);
-      for (dpf::Key& key : *keys) {
-        const Query query{.kind = kind, .key = &key, .overlay = &*overlay};
-        const Pass pass{{&query, 1}};
-        std::vector<std::byte> expected(pass.answer_bytes(geometry));
-        std::vector<std::byte> answer(expected.size());
-        if (!(*image)->answer(pass, expected)) return fail_check("no answer");
-        mark_key(key, true);
-        const bool answered = (*image)->answer(pass, answer).has_value();
-        mark_key(key, false);
-        mark_public(std::span(answer));
-        if (!answered || answer != expected) {
-          return fail_check("an answer differs when its key is marked");
+  // One query has a way of its own.
+  for (const std::size_t pairs : {0U, 5U}) {
+    for (const Geometry& geometry : tables) {
+      const auto image = make_image(backend, geometry, random);
+      if (!image) return fail_check(image.error().message);
+      std::vector<std::byte> differences(std::size_t{2} * geometry.row_bytes);
+      static_cast<void>(random.fill(differences));
+      const auto overlay = Overlay{}.append(
+          geometry, {.seq = 1, .rows = {1, geometry.rows - 1}, .differences = differences});
+      if (!overlay) return fail_check(overlay.error().message);
+      for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
+        std::vector<dpf::Key> keys;
+        for (std::size_t pair = 0; pair < std::max<std::size_t>(pairs, 1); ++pair) {
+          auto both = dpf::generate(dpf::levels_for(geometry.records(kind)) + 1, 1, random);
+          if (!both) return fail_check(both.error().message);
+          for (dpf::Key& key : *both) keys.push_back(std::move(key));
+        }
+        if (pairs == 0) {
+          for (const dpf::Key& key : keys) {
+            std::vector<dpf::Key> alone = {key};
+            const char* const failure = check_pass(**image, kind, alone, *overlay);
+            if (failure != nullptr) return fail_check(failure);
+          }
+        } else if (const char* const failure = check_pass(**image, kind, keys, *overlay)) {
+          return fail_check(failure);
         }
       }
     }

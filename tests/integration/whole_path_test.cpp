@@ -230,6 +230,35 @@ TEST_F(WholePath, KillingOneServerInTheMiddleOfALookupGivesASentence) {
       << "it must name the server: " << output;
 }
 
+TEST_F(WholePath, AStoppedRunLeavesNothingBehind) {
+  const auto temporary = path("temporary");
+  std::filesystem::create_directory(temporary);
+  ::setenv("TMPDIR", temporary.c_str(), 1);
+  auto running =
+      start({"run", "--results", path("results").string(), genesis_scenario.string()}, "stopped");
+  ::unsetenv("TMPDIR");
+  // Its table, its servers' logs and so on lie there until all lookups are done.
+  const auto has_begun = [&] { return !std::filesystem::is_empty(temporary); };
+  for (int i = 0; i < 6000 && !has_begun(); ++i) std::this_thread::sleep_for(5ms);
+  ASSERT_TRUE(has_begun()) << text_of("stopped");
+  running.signal(SIGINT);
+  const auto code = running.wait(60s);
+  ASSERT_TRUE(code);
+  EXPECT_EQ(*code, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(temporary));
+  EXPECT_FALSE(std::filesystem::exists(path("results")));
+  EXPECT_NE(text_of("stopped").find("gyre run: stopped"), std::string::npos) << text_of("stopped");
+}
+
+TEST_F(WholePath, AServerThatCannotStartSaysWhy) {
+  const auto servers = ServerProcesses::start(
+      {gyre_program, path("missing.manifest.json"), "cpu", directory_->path()});
+  ASSERT_FALSE(servers);
+  EXPECT_NE(servers.error().message.find("gyre serve: the manifest could not be opened"),
+            std::string::npos)
+      << servers.error().message;
+}
+
 TEST_F(WholePath, ADamagedSnapshotIsNotServed) {
   build_genesis();
   {
@@ -260,8 +289,24 @@ TEST_F(WholePath, WrongWordsGetASentenceAndExitCode2) {
     EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
     EXPECT_FALSE(outcome.output.empty());
   }
-  for (const std::string command : {"serve", "lookup", "fetch", "run", "faults", "snapshot"}) {
-    const Outcome help = run({command, "--help"});
+  const std::vector<std::vector<std::string>> commands = {
+      {"serve"},
+      {"lookup"},
+      {"fetch"},
+      {"run"},
+      {"faults"},
+      {"faults", "list"},
+      {"update"},
+      {"rotate"},
+      {"snapshot"},
+      {"snapshot", "build"},
+      {"snapshot", "inspect"},
+      {"snapshot", "verify"},
+  };
+  for (auto words : commands) {
+    const std::string command = words.front();
+    words.emplace_back("--help");
+    const Outcome help = run(words);
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_TRUE(help.output.starts_with("Usage: gyre " + command)) << help.output;
   }

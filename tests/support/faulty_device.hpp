@@ -55,9 +55,13 @@ class FaultyDevice final : public device::Device {
     return inside_->capacity_bytes();
   }
   [[nodiscard]] std::uint64_t used_bytes() const noexcept override { return inside_->used_bytes(); }
-  [[nodiscard]] Result<device::BufferId> allocate(std::uint64_t bytes) override {
+  [[nodiscard]] Result<device::BufferId> allocate(const Geometry& geometry) override {
     if (lost_ || refuse_memory_) return failed();
-    return inside_->allocate(bytes);
+    return inside_->allocate(geometry);
+  }
+  [[nodiscard]] Result<std::unique_ptr<device::HostBuffer>> host_buffer(
+      std::uint64_t bytes) override {
+    return inside_->host_buffer(bytes);
   }
   void free(device::BufferId buffer) noexcept override { inside_->free(buffer); }
   [[nodiscard]] Result<void> copy_up(device::BufferId to, std::uint64_t offset,
@@ -74,10 +78,9 @@ class FaultyDevice final : public device::Device {
     }
     return inside_->copy_up(to, offset, from);
   }
-  [[nodiscard]] Result<void> copy_across(device::BufferId from, device::BufferId to,
-                                         std::uint64_t bytes) override {
+  [[nodiscard]] Result<void> copy_across(device::BufferId from, device::BufferId to) override {
     if (lost_) return failed();
-    return inside_->copy_across(from, to, bytes);
+    return inside_->copy_across(from, to);
   }
   [[nodiscard]] Result<void> copy_down(device::BufferId from, std::uint64_t offset,
                                        std::span<std::byte> to) override {

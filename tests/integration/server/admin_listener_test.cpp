@@ -60,7 +60,8 @@ class AdminListenerTest : public RotationTest {
   ~AdminListenerTest() override { stop(); }
 
   void start() {
-    auto started = AdminServer::start(configuration_, resources_);
+    auto started =
+        AdminServer::start(configuration_, resources_, [this] { return metrics_.text({}); });
     if (!started) throw std::runtime_error(started.error().message);
     server_ = std::move(*started);
     port_ =
@@ -87,7 +88,7 @@ class AdminListenerTest : public RotationTest {
   CapturedLog log_;
   AdminConfiguration configuration_;
   Compactor compactor_{writer_, std::chrono::hours(1)};
-  AdminResources resources_{service_, writer_, epochs_, compactor_};
+  AdminResources resources_{service_, writer_, epochs_, compactor_, metrics_};
   std::unique_ptr<AdminServer> server_;
   std::uint16_t port_ = 0;
 };
@@ -167,7 +168,7 @@ TEST_F(AdminListenerTest, WithoutATokenConfiguredEverythingIsForbidden) {
 
 TEST_F(AdminListenerTest, StrangersLearnOnlyThatTheyAreStrangers) {
   start();
-  for (const std::string path : {"/admin/rotations", "/no/such/thing"}) {
+  for (const std::string path : {"/admin/rotations", "/metrics", "/no/such/thing"}) {
     const auto refused = get(path, "");
     EXPECT_EQ(refused.status, 401) << path;
     EXPECT_EQ(refused.code(), "unauthorized");

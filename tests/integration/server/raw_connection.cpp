@@ -104,6 +104,16 @@ std::optional<RawResponse> RawConnection::receive(bool to_head) {
   return response;
 }
 
+std::optional<std::string> RawConnection::receive_until(std::string_view end) {
+  std::size_t found = 0;
+  while ((found = buffer_.find(end)) == std::string::npos) {
+    if (!fill()) return std::nullopt;
+  }
+  std::string text = buffer_.substr(0, found + end.size());
+  buffer_.erase(0, text.size());
+  return text;
+}
+
 void RawConnection::wait_for_end() {
   while (fill()) {
   }

@@ -37,6 +37,9 @@ class RawConnection {
   // body.
   [[nodiscard]] std::optional<RawResponse> receive(bool to_head = false);
 
+  // What comes next, up to `end`; nothing if the connection ends before it does.
+  [[nodiscard]] std::optional<std::string> receive_until(std::string_view end);
+
   // Reads on until the server closes the connection.
   void wait_for_end();
 

@@ -117,6 +117,21 @@ TEST_F(ServeProcess, FinishesTheQueryInFlightWhenItIsAskedToStop) {
   }
 }
 
+TEST_F(ServeProcess, DoesNotWaitForWhoFollowsTheEpochs) {
+  build_snapshot();
+  // A heartbeat would come, and the deadline of a drain pass, long after the test's limit.
+  ChildProcess process = serve({"--max-streams", "1", "--stream-heartbeat", "3600",
+                                "--drain-timeout", "3600", "--send-timeout", "3600"});
+  RawConnection stream(port_);
+  stream.send(get_request("/epoch/stream"));
+  ASSERT_TRUE(stream.receive_until("\n\n"));
+  EXPECT_EQ(ask(port_, get_request("/epoch/stream"))->status, 503);
+  process.signal(SIGTERM);
+  stream.wait_for_end();
+  EXPECT_EQ(process.wait(limit), 0) << text_of("serve.log");
+  EXPECT_NE(text_of("serve.log").find("event=stopped finished=true"), std::string::npos);
+}
+
 TEST_F(ServeProcess, StandardOutputAndReadyFileSayWhereItIs) {
   build_snapshot();
   ChildProcess process = serve();
@@ -196,6 +211,8 @@ TEST_F(ServeProcess, OptionsThatCannotBeAreRefused) {
       {"--snapshot", "x", "--party", "0", "--head-timeout", "0"},
       {"--snapshot", "x", "--party", "0", "--head-timeout", "nan"},
       {"--snapshot", "x", "--party", "0", "--retain-epochs", "1025"},
+      {"--snapshot", "x", "--party", "0", "--max-streams", "4097"},
+      {"--snapshot", "x", "--party", "0", "--stream-heartbeat", "0"},
       {"--snapshot", "x", "--party", "0", "--retain-seconds", "9223372036854775807"},
       {"--snapshot", "x", "--party", "0", "--request-timeout", "0"},
       {"--snapshot", "x", "--party", "0", "--listen", "nowhere"},

@@ -95,6 +95,29 @@ TEST_F(Tls, StalledHandshakesKeepNobodyOut) {
   EXPECT_GT(running_->http().statistics().evicted, 0U);
 }
 
+TEST_F(Tls, EpochsAreStreamed) {
+  httplib::SSLClient client("127.0.0.1", running_->port());
+  client.set_ca_cert_path(certificate().c_str());
+  client.enable_server_certificate_verification(true);
+  std::string text;
+  const auto result = client.Get("/epoch/stream", [&](const char* data, std::size_t size) {
+    text.append(data, size);
+    // The first event makes the second one.
+    if (text.find(":1\ndata: {") != std::string::npos &&
+        running_->server().epochs().current()->generation().count == 1) {
+      running_->publish_table();
+    }
+    return text.find(":2\ndata: {") == std::string::npos;
+  });
+  EXPECT_EQ(result.error(), httplib::Error::Canceled);
+  EXPECT_NE(text.find(":2\ndata: {"), std::string::npos);
+  // The client has left.
+  while (running_->server().listener().stream().statistics().open != 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(answers());
+}
+
 TEST_F(Tls, FilesThatDoNotBelongTogetherAreRefused) {
   const std::string other_certificate = directory_.path() / "other.pem";
   const std::string other_key = directory_.path() / "other-key.pem";

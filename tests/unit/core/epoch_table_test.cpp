@@ -150,6 +150,28 @@ TEST_F(EpochTableTest, ALeaseKeepsItsEpochAliveAndTheRetireThreadDestroysIt) {
   EXPECT_NE(destroyed_on, std::this_thread::get_id());
 }
 
+TEST_F(EpochTableTest, LeasesAreCountedWhateverBecomesOfThem) {
+  EpochTable table("boot", RetentionPolicy{.retain_bases = 0}, retirer_);
+  publish(table, 1, 0);
+  EXPECT_EQ(table.leases(), 0U);
+  std::optional<Lease> held = table.current();
+  EXPECT_EQ(table.leases(), 1U);
+  std::vector<Lease> copies(3, *held);
+  EXPECT_EQ(table.leases(), 4U);
+  const Lease moved = std::move(copies.back());
+  copies.pop_back();
+  EXPECT_EQ(table.leases(), 4U);
+  publish(table, 2, 0);  // the epoch is gone, the leases are not
+  EXPECT_EQ(table.snapshot().size(), 1U);
+  EXPECT_EQ(table.leases(), 4U);
+  copies.front() = *table.current();
+  copies.back() = std::move(copies.front());
+  EXPECT_EQ(table.leases(), 3U);
+  held.reset();
+  copies.clear();
+  EXPECT_EQ(table.leases(), 1U);
+}
+
 TEST_F(EpochTableTest, APreparedEpochThatIsDroppedLeavesNoTrace) {
   EpochTable table("boot", {}, retirer_);
   publish(table, 1, 0);

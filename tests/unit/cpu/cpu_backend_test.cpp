@@ -187,6 +187,113 @@ TEST(CpuImages, OfSeveralChunksAnswerRight) {
   }
 }
 
+// Queries of both kinds, with keys and with bits, pinned to a short and a long overlay.
+struct MixedPass {
+  MixedPass(const Geometry& table, std::size_t queries_count, SeededRandom& random)
+      : geometry(table) {
+    overlays = {Overlay{}, random_overlay(geometry, 1, random),
+                random_overlay(geometry, 3, random)};
+    for (std::size_t i = 0; i < queries_count; ++i) {
+      const QueryKind kind = i % 3 == 0 ? QueryKind::page : QueryKind::row;
+      const std::uint64_t records = geometry.records(kind);
+      keys.push_back(dpf::generate(dpf::levels_for(records) + static_cast<unsigned>(i % 2),
+                                   random.word() % records, random)
+                         .value()[i % 2]);
+      std::vector<dpf::Block> leaves(dpf::leaves_for(records));
+      dpf::expand(dpf::best_expansion_kernel(), keys.back(), 0, leaves);
+      const auto bytes = std::as_bytes(std::span(leaves));
+      selections.emplace_back(bytes.begin(), bytes.end());
+    }
+    for (std::size_t i = 0; i < queries_count; ++i) {
+      Query query{.kind = i % 3 == 0 ? QueryKind::page : QueryKind::row,
+                  .overlay = &overlays[i % overlays.size()]};
+      if (i % 4 == 1) {
+        query.selection = selections[i];
+      } else {
+        query.key = &keys[i];
+      }
+      queries.push_back(query);
+    }
+  }
+
+  [[nodiscard]] Bytes expected(const Bytes& rows) const {
+    std::vector<Bytes> updated;
+    for (const Overlay& overlay : overlays) {
+      updated.push_back(updated_rows(geometry, rows, overlay));
+    }
+    Bytes all;
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+      const Bytes one =
+          expected_answer(geometry, updated[i % overlays.size()], queries[i].kind, keys[i]);
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  }
+
+  Geometry geometry;
+  std::vector<Overlay> overlays;
+  std::vector<dpf::Key> keys;
+  std::vector<Bytes> selections;
+  std::vector<Query> queries;
+};
+
+// Large enough for several chunks, tasks, blocks of selection bits and strips of a record; groups
+// larger than a block; all with a tail.
+TEST(CpuImages, AnswerBatchesOverSeveralBlocksRight) {
+  const std::vector<Geometry> tables = {
+      {.rows = std::uint64_t{113} * 8 * 180 + 113 * 3, .row_bytes = 36, .rows_per_page = 113},
+      {.rows = std::uint64_t{19'001} * 9, .row_bytes = 8, .rows_per_page = 19'001},
+      {.rows = std::uint64_t{19} * 16, .row_bytes = 8200, .rows_per_page = 16},
+      {.rows = 4'200, .row_bytes = 512, .rows_per_page = 1},
+  };
+  for (const Geometry& geometry : tables) {
+    const cpu::InterleavedLayout layout(geometry);
+    ASSERT_GT(layout.groups(), 0U);
+    const auto backend = make_backend({.threads = 2, .memory_limit_bytes = 100U << 20U});
+    SeededRandom random(12);
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(*backend, geometry, rows, random).value();
+    const std::uint64_t before = backend->memory_used_bytes();
+    const MixedPass mixed(geometry, 31, random);
+    const Pass pass{mixed.queries};
+    Bytes answers(pass.answer_bytes(geometry));
+    ASSERT_TRUE(image->answer(pass, answers));
+    EXPECT_TRUE(answers == mixed.expected(rows));
+    EXPECT_EQ(backend->memory_used_bytes(), before);
+  }
+}
+
+TEST(CpuImages, AnswerAThousandQueriesOfAPass) {
+  const Geometry geometry{.rows = 9 * 30, .row_bytes = 12, .rows_per_page = 30};
+  const auto backend = make_backend();
+  SeededRandom random(13);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(*backend, geometry, rows, random).value();
+  const MixedPass mixed(geometry, 1024, random);
+  const Pass pass{mixed.queries};
+  Bytes answers(pass.answer_bytes(geometry));
+  ASSERT_TRUE(image->answer(pass, answers));
+  EXPECT_TRUE(answers == mixed.expected(rows));
+}
+
+TEST(CpuBackendMemory, LimitRefusesALargeBatchAndLosesNothing) {
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, small_table.bytes());
+  const auto backend = make_backend({.threads = 1, .memory_limit_bytes = 400'000});
+  const auto image = make_image(*backend, small_table, rows, random).value();
+  const std::uint64_t before = backend->memory_used_bytes();
+  const MixedPass large(small_table, 200, random);
+  const Pass pass{large.queries};
+  Bytes answers(pass.answer_bytes(small_table));
+  EXPECT_EQ(code_of(image->answer(pass, answers)), ErrorCode::out_of_memory);
+  EXPECT_EQ(backend->memory_used_bytes(), before);
+  const MixedPass small(small_table, 8, random);
+  const Pass small_pass{small.queries};
+  answers.resize(small_pass.answer_bytes(small_table));
+  EXPECT_TRUE(image->answer(small_pass, answers));
+  EXPECT_TRUE(answers == small.expected(rows));
+}
+
 TEST(CpuImages, FoldingCopiesOnlyTheChunksItChanges) {
   const Geometry geometry{
       .rows = std::uint64_t{128} * 8 * 300, .row_bytes = 32, .rows_per_page = 128};

@@ -5,6 +5,8 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "backends/cpu/interleaved_layout.hpp"
@@ -48,6 +50,14 @@ TEST(ScanKernels, TheFastestThatFitsIsChosen) {
   EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f).name, "avx2");
   EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f | CpuFeatures::avx512bw).name,
             "avx512");
+  EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f | CpuFeatures::avx512bw |
+                             CpuFeatures::gfni)
+                .name,
+            "avx512");
+  EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f | CpuFeatures::avx512bw |
+                             CpuFeatures::avx512vl | CpuFeatures::gfni)
+                .name,
+            "avx512gfni");
 #else
   GTEST_SKIP() << "this build has the portable kernel only";
 #endif
@@ -178,6 +188,173 @@ RC_GTEST_PROP(ScanKernels, XorSelectedAddsTheRecordsWhoseBitIsSet, (std::uint64_
     kernel->functions->xor_selected(records.data(), stride, record_bytes, count, bits.data(), first,
                                     answer.data());
     RC_ASSERT(answer == expected);
+  }
+}
+
+RC_GTEST_PROP(ScanKernels, SeparateUndoesInterleave, (std::uint64_t seed)) {
+  SeededRandom random(seed);
+  const auto bytes = *anywhere_in<std::size_t>(0, 100);
+  const auto stride = bytes + *anywhere_in<std::size_t>(0, 9);
+  const Memory columns = random_memory(random, 8 * bytes);
+  const Memory before = random_memory(random, 8 * stride);  // what lies between the pages stays
+  Memory expected = before;
+  for (std::size_t p = 0; p < 8; ++p) {
+    for (std::size_t b = 0; b < bytes; ++b) {
+      unsigned byte = 0;
+      for (unsigned i = 0; i < 8; ++i) {
+        byte |= ((unsigned{columns[8 * b + i]} >> p) & 1U) << i;
+      }
+      expected[p * stride + b] = static_cast<std::uint8_t>(byte);
+    }
+  }
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    Memory pages = before;
+    kernel->functions->separate(columns.data(), bytes, pages.data(), stride);
+    RC_ASSERT(pages == expected);
+  }
+}
+
+// Selection bits of the queries of some octets, and what they make of a block of items.
+struct OctetCase {
+  explicit OctetCase(std::uint64_t seed) : random(seed) {
+    columns = 32 * *rc::gen::oneOf(anywhere_in<std::size_t>(1, 30),
+                                   rc::gen::element<std::size_t>(8, 9, 16, 32));
+    items = *rc::gen::oneOf(anywhere_in<std::size_t>(0, 20),
+                            rc::gen::element<std::size_t>(63, 64, 65, 129));
+    stride = columns + 32 * *rc::gen::element<std::size_t>(0, 0, 1, 5);
+    data = random_memory(random, items * stride);
+  }
+
+  // accumulators[o][c] for selection(query, item), the selection byte over the eight pages.
+  template <typename Selection>
+  [[nodiscard]] std::vector<Memory> expected(std::vector<Memory> accumulators,
+                                             const Selection& selection) const {
+    for (std::size_t o = 0; o < accumulators.size(); ++o) {
+      for (std::size_t i = 0; i < items; ++i) {
+        std::array<unsigned, octet_queries> selected;
+        for (std::size_t q = 0; q < octet_queries; ++q) selected[q] = selection(8 * o + q, i);
+        for (std::size_t c = 0; c < columns; ++c) {
+          unsigned octet = 0;
+          for (std::size_t q = 0; q < octet_queries; ++q) {
+            const auto parity =
+                static_cast<unsigned>(__builtin_popcount(selected[q] & data[i * stride + c])) & 1U;
+            octet |= parity << q;
+          }
+          accumulators[o][c] = static_cast<std::uint8_t>(accumulators[o][c] ^ octet);
+        }
+      }
+    }
+    return accumulators;
+  }
+
+  // What a kernel makes of it, `arrange(o, matrices)` being how it gets its matrices. `ahead`,
+  // where there is any, must change nothing.
+  template <typename Arrange>
+  [[nodiscard]] std::vector<Memory> scanned(const ScanFunctions& functions,
+                                            const std::vector<Memory>& accumulators,
+                                            const Arrange& arrange, bool with_ahead) const {
+    const std::size_t accumulator_stride = columns + 96;
+    Memory sums(accumulators.size() * accumulator_stride, 0xee);
+    for (std::size_t o = 0; o < accumulators.size(); ++o) {
+      std::copy(accumulators[o].begin(), accumulators[o].end(),
+                sums.begin() + static_cast<std::ptrdiff_t>(o * accumulator_stride));
+    }
+    for (std::size_t first = 0; first < accumulators.size(); first += functions.octets_at_once) {
+      const std::size_t octets = std::min(functions.octets_at_once, accumulators.size() - first);
+      std::vector<std::uint64_t> matrices(octets * matrix_stride);
+      for (std::size_t o = 0; o < octets; ++o) {
+        arrange(first + o, matrices.data() + o * matrix_stride);
+      }
+      functions.accumulate_octets({.items = data.data(),
+                                   .item_stride = stride,
+                                   .item_count = items,
+                                   .columns = columns,
+                                   .matrices = matrices.data(),
+                                   .octets = octets,
+                                   .accumulators = sums.data() + first * accumulator_stride,
+                                   .accumulator_stride = accumulator_stride,
+                                   .ahead = with_ahead ? data.data() : nullptr,
+                                   .ahead_part = first,
+                                   .ahead_parts = accumulators.size()});
+    }
+    std::vector<Memory> result;
+    for (std::size_t o = 0; o < accumulators.size(); ++o) {
+      const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(o * accumulator_stride);
+      result.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(columns));
+      for (std::size_t c = columns; c < accumulator_stride; ++c) {
+        RC_ASSERT(sums[o * accumulator_stride + c] == 0xee);
+      }
+    }
+    return result;
+  }
+
+  SeededRandom random;
+  std::size_t columns;
+  std::size_t items;
+  std::size_t stride;
+  Memory data;
+};
+
+std::vector<Memory> random_accumulators(SeededRandom& random, std::size_t octets,
+                                        std::size_t columns) {
+  std::vector<Memory> accumulators;
+  for (std::size_t o = 0; o < octets; ++o) accumulators.push_back(random_memory(random, columns));
+  return accumulators;
+}
+
+RC_GTEST_PROP(ScanKernels, OctetsAreTheParitiesOfWhatStringsSelect, (std::uint64_t seed)) {
+  OctetCase one(seed);
+  const auto octets = *anywhere_in<std::size_t>(1, 7);
+  std::array<std::uint64_t, 8> first_bits{};
+  const bool aligned = *rc::gen::arbitrary<bool>();
+  for (std::uint64_t& first : first_bits) {
+    first = one.random.word() % 500;
+    if (aligned) first -= first % 8;
+  }
+  std::vector<Memory> bits;
+  for (std::size_t q = 0; q < 8 * octets; ++q) {
+    bits.push_back(random_memory(one.random, (500 + one.items) / 8 + 1 + readable_behind_bits));
+  }
+  const auto before = random_accumulators(one.random, octets, one.columns);
+  const auto expected = one.expected(before, [&](std::size_t query, std::size_t item) {
+    unsigned selection = 0;
+    for (unsigned p = 0; p < 8; ++p) selection |= bit_of(bits[query], first_bits[p] + item) << p;
+    return selection;
+  });
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    const auto arrange = [&](std::size_t octet, std::uint64_t* matrices) {
+      const std::uint8_t* strings[octet_queries];
+      std::uint64_t firsts[8];
+      std::copy(first_bits.begin(), first_bits.end(), firsts);
+      for (std::size_t q = 0; q < octet_queries; ++q) strings[q] = bits[8 * octet + q].data();
+      const std::uint64_t behind = matrices[one.items];
+      kernel->functions->arrange_strings(strings, firsts, one.items, matrices);
+      RC_ASSERT(matrices[one.items] == behind);
+    };
+    RC_ASSERT(one.scanned(*kernel->functions, before, arrange, false) == expected);
+    RC_ASSERT(one.scanned(*kernel->functions, before, arrange, true) == expected);
+  }
+}
+
+RC_GTEST_PROP(ScanKernels, OctetsAreTheParitiesOfWhatBytesSelect, (std::uint64_t seed)) {
+  OctetCase one(seed);
+  const auto octets = *anywhere_in<std::size_t>(1, 7);
+  std::vector<Memory> bytes;
+  for (std::size_t q = 0; q < 8 * octets; ++q) {
+    bytes.push_back(random_memory(one.random, one.items + readable_behind_bits));
+  }
+  const auto before = random_accumulators(one.random, octets, one.columns);
+  const auto expected = one.expected(
+      before, [&](std::size_t query, std::size_t item) { return unsigned{bytes[query][item]}; });
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    const auto arrange = [&](std::size_t octet, std::uint64_t* matrices) {
+      const std::uint8_t* selections[octet_queries];
+      for (std::size_t q = 0; q < octet_queries; ++q) selections[q] = bytes[8 * octet + q].data();
+      const std::uint64_t behind = matrices[one.items];
+      kernel->functions->arrange_bytes(selections, one.items, matrices);
+      RC_ASSERT(matrices[one.items] == behind);
+    };
+    RC_ASSERT(one.scanned(*kernel->functions, before, arrange, false) == expected);
   }
 }
 

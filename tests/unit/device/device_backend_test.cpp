@@ -29,13 +29,19 @@ Result<std::shared_ptr<const Image>> stage(TestDevice& device, const Geometry& g
   return make_image(device.backend, geometry, rows, random);
 }
 
+// A table of so many bytes.
+Geometry table_of(std::uint64_t bytes) {
+  return {.rows = bytes / 4, .row_bytes = 4, .rows_per_page = 1};
+}
+
 TEST(SimulatedDevice, CountsItsMemoryAndRefusesMore) {
   device::SimulatedDevice device({.capacity_bytes = 1000});
-  const auto first = device.allocate(600);
+  const auto first = device.allocate(table_of(600));
   ASSERT_TRUE(first);
-  EXPECT_EQ(code_of(device.allocate(401)), ErrorCode::device_out_of_memory);
-  EXPECT_EQ(code_of(device.allocate(~std::uint64_t{0})), ErrorCode::device_out_of_memory);
-  const auto second = device.allocate(400);
+  EXPECT_EQ(code_of(device.allocate(table_of(404))), ErrorCode::device_out_of_memory);
+  EXPECT_EQ(code_of(device.allocate(table_of(Geometry::max_table_bytes))),
+            ErrorCode::device_out_of_memory);
+  const auto second = device.allocate(table_of(400));
   ASSERT_TRUE(second);
   EXPECT_EQ(device.used_bytes(), 1000U);
   device.free(*first);
@@ -45,7 +51,7 @@ TEST(SimulatedDevice, CountsItsMemoryAndRefusesMore) {
 
 TEST(SimulatedDevice, CopiesStayInsideTheirBuffer) {
   device::SimulatedDevice device({.capacity_bytes = 1000});
-  const auto buffer = device.allocate(100);
+  const auto buffer = device.allocate(table_of(100));
   Bytes bytes(60);
   EXPECT_TRUE(device.copy_up(*buffer, 40, bytes));
   EXPECT_EQ(code_of(device.copy_up(*buffer, 41, bytes)), ErrorCode::device_failed);
@@ -58,7 +64,7 @@ TEST(SimulatedDevice, CopiesStayInsideTheirBuffer) {
 // The bytes are read when the copy is waited for: whoever changes them before gets the change.
 TEST(SimulatedDevice, CopiesUpAreUnderWayUntilTheyAreWaitedFor) {
   device::SimulatedDevice device({.capacity_bytes = 1000});
-  const auto buffer = device.allocate(4);
+  const auto buffer = device.allocate(table_of(4));
   Bytes bytes(4, std::byte{1});
   ASSERT_TRUE(device.copy_up(*buffer, 0, bytes));
   Bytes there(4);
@@ -71,7 +77,7 @@ TEST(SimulatedDevice, CopiesUpAreUnderWayUntilTheyAreWaitedFor) {
 
 TEST(SimulatedDevice, BandwidthMakesCopiesTakeTheirTime) {
   device::SimulatedDevice device({.capacity_bytes = 1U << 20U, .bandwidth = 10U << 20U});
-  const auto buffer = device.allocate(1U << 20U);
+  const auto buffer = device.allocate(table_of(1U << 20U));
   const Bytes bytes(1U << 20U);
   const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(device.copy_up(*buffer, 0, bytes));

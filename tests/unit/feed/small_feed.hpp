@@ -75,10 +75,7 @@ class ServedRows {
   void apply(std::span<const std::byte> body) {
     const std::string_view text(reinterpret_cast<const char*>(body.data()), body.size());
     const UpdateBatch batch = require(protocol::decode_update_batch(
-        text, protocol::Encoding::binary, {}, [this](const Bytes16& table) {
-          return table == metadata_.table ? std::optional(metadata_.geometry.row_bytes)
-                                          : std::nullopt;
-        }));
+        text, protocol::Encoding::binary, {}, {{metadata_.table, metadata_.geometry.row_bytes}}));
     if (batch.seq != seq_ + 1 || batch.tables.size() != 1) throw std::runtime_error("wrong batch");
     seq_ = batch.seq;
     const TableUpdate& part = batch.tables[0];

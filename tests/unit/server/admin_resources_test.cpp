@@ -28,7 +28,7 @@ class AdminResourcesTest : public RotationTest {
   }
 
   Compactor compactor_{writer_, std::chrono::hours(1)};
-  AdminResources resources_{service_, writer_, epochs_, compactor_};
+  AdminResources resources_{service_, writer_, epochs_, compactor_, metrics_};
 };
 
 TEST_F(AdminResourcesTest, ASnapshotIsAnsweredWithTheNewEpoch) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,7 @@
 #include "core/epoch_writer.hpp"
 #include "harness/crypto/sha256.hpp"
 #include "harness/protocol/snapshot_request.hpp"
+#include "harness/server/metrics.hpp"
 #include "harness/server/rotation_service.hpp"
 #include "harness/snapshot/chunk_digester.hpp"
 #include "harness/snapshot/manifest.hpp"
@@ -228,6 +230,7 @@ class RotationTest : public testing::Test {
         writer_,
         origin_,
         [this, stage](const Geometry& geometry) -> Result<std::unique_ptr<ImagesStaging>> {
+          at_stage_();
           auto inside = stage(geometry);
           if (!inside) return forward_error(inside);
           return std::make_unique<GatedStaging>(std::move(*inside), at_seal_);
@@ -240,7 +243,8 @@ class RotationTest : public testing::Test {
           at_commit_.pass();
           if (commit_error_) return tl::unexpected<Error>(*commit_error_);
           return {};
-        }};
+        },
+        [this](const protocol::RotationDocument& ended) { metrics_.count_rotation(ended); }};
   }
 
   // The rotation, once it has ended.
@@ -295,6 +299,8 @@ class RotationTest : public testing::Test {
   Gate at_seal_;
   Gate at_commit_;
   std::optional<Error> commit_error_;
+  std::function<void()> at_stage_ = [] {};  // before memory is reserved; may throw
+  Metrics metrics_;
   RotationService service_;  // last: its threads use the others
 };
 

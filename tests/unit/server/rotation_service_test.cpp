@@ -196,6 +196,28 @@ TEST_F(RefusedRotationTest, ACommitThatFails) {
   EXPECT_EQ(code_of_run(snapshot_.by_manifest()), std::nullopt);
 }
 
+TEST_F(RefusedRotationTest, ATableThatIsNoWholeNumberOfPages) {
+  snapshot_.manifest.metadata.geometry.rows_per_page = 7;  // of 2,400 rows
+  snapshot_.name();
+  snapshot_.publish_at(origin_);
+  const int opened = origin_.opened;
+  expect_refused("misaligned_size", snapshot_.raw());
+  EXPECT_EQ(origin_.opened, opened + 2);  // by the clean one after it
+  expect_refused("misaligned_size", snapshot_.by_manifest());
+}
+
+TEST_F(RefusedRotationTest, ADefectOrAFailedAllocation) {
+  snapshot_.publish_at(origin_);
+  const Observed before = observe();
+  at_stage_ = [] { throw std::bad_alloc(); };
+  EXPECT_EQ(code_of_run(snapshot_.raw()), "out_of_memory");
+  at_stage_ = [] { throw std::logic_error("on purpose"); };
+  EXPECT_EQ(code_of_run(snapshot_.raw()), "internal");
+  EXPECT_TRUE(observe() == before);
+  at_stage_ = [] {};
+  EXPECT_EQ(code_of_run(snapshot_.raw()), std::nullopt);
+}
+
 class NarrowRotationTest : public RotationTest {
  protected:
   NarrowRotationTest() : RotationTest(0, narrow()) {}
@@ -261,7 +283,7 @@ TEST_F(TwoImagesTest, BasesThatNobodyUsesGiveWay) {
 
 TEST_F(TwoImagesTest, AnOldImageThatSomebodyStillReadsIsNotTaken) {
   install(TestSnapshot(0));
-  std::optional<Lease> reader = epochs_.lease(CurrentEpoch{}).value();
+  auto reader = std::make_unique<Lease>(epochs_.lease(CurrentEpoch{}).value());
   install(TestSnapshot(1));
   const TestSnapshot third(2);
   third.publish_at(origin_);
@@ -391,8 +413,10 @@ TEST_F(RotationServiceTest, RemembersTheLastHundred) {
   service_.stop();  // what has ended is counted a little later
   EXPECT_EQ(service_.list().size(), RotationService::kept);
   EXPECT_EQ(code_of(service_.find(first)), ErrorCode::not_found);
-  EXPECT_EQ(service_.statistics().ended[static_cast<std::size_t>(RotationState::failed)],
-            RotationService::kept + 5);
+  EXPECT_NE(metrics_.text({}).find(R"(gyre_rotations_total{code="not_found",state="failed"} )" +
+                                   std::to_string(RotationService::kept + 5) + "\n"),
+            std::string::npos)
+      << metrics_.text({});
 }
 
 // Stopping: by a cancellation of the one, and by the end of the service.
@@ -633,6 +657,16 @@ TEST_F(RotationServiceTest, AFaultOfRetiringLeavesTheNewEpochPublished) {
   const HeldPoint held(FaultPoint::retire, Error{ErrorCode::internal, "on purpose"});
   EXPECT_EQ(code_of_run(snapshot.raw()), std::nullopt);
   EXPECT_EQ(current(), snapshot.id());
+}
+
+TEST_P(StoppedRotationTest, NotWhileItRetires) {
+  HeldPoint::gate.close();
+  const HeldPoint held(FaultPoint::retire, std::nullopt);
+  const auto rotation = service_.start(next_.raw()).value();
+  HeldPoint::gate.wait_for_arrival();
+  stop(*rotation, [] { HeldPoint::gate.open(); });
+  EXPECT_EQ(rotation->document().state, RotationState::published);
+  EXPECT_EQ(current(), next_.id());
 }
 
 TEST_P(StoppedRotationTest, WhileItDigestsOrValidates) {

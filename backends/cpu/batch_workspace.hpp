@@ -1,0 +1,58 @@
+// What the tasks of a batch's pass work in: accounted for and allocated before the pass, as many as
+// threads work on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "backends/cpu/huge_buffer.hpp"
+#include "core/dpf/block.hpp"
+#include "core/error.hpp"
+
+namespace gyre::cpu {
+
+struct BatchWorkspace {
+  dpf::Block* bits;            // selection bits of a block, of each query of each octet
+  dpf::Block* subtrees;        // nodes that keys are expanded from, of each query
+  std::uint64_t* matrices;     // of each octet
+  std::uint8_t* accumulators;  // of each octet
+  std::uint8_t* sums;          // of the eight queries of an octet
+
+  // What tasks spent in all, and of that in expanding keys.
+  double seconds = 0;
+  double expansion_seconds = 0;
+};
+
+// How large its parts are, and how far apart those of one query or octet and the next lie.
+struct BatchWorkspaceShape {
+  std::size_t octets;
+  std::size_t bits_stride;         // blocks, a query
+  std::size_t subtrees_stride;     // blocks, a query
+  std::size_t matrices_stride;     // matrices, an octet
+  std::size_t accumulator_stride;  // bytes, an octet
+  std::size_t sum_bytes;           // bytes, a query
+};
+
+// Thread-safe once allocated.
+class BatchWorkspaces {
+ public:
+  // Zeroed. Errors: out_of_memory.
+  [[nodiscard]] Result<void> allocate(const BatchWorkspaceShape& shape, std::size_t count,
+                                      MemoryAccount& account);
+
+  // REQUIRES: fewer are taken than were allocated.
+  [[nodiscard]] BatchWorkspace* take() noexcept;
+  void give_back(BatchWorkspace* space) noexcept;
+
+  [[nodiscard]] const std::vector<BatchWorkspace>& all() const noexcept { return spaces_; }
+
+ private:
+  HugeBuffer memory_;
+  std::vector<BatchWorkspace> spaces_;
+  std::mutex mutex_;
+  std::vector<BatchWorkspace*> free_;
+};
+
+}  // namespace gyre::cpu

@@ -1,0 +1,92 @@
+#include "backends/cpu/touched_records.hpp"
+
+#include <algorithm>
+#include <new>
+#include <unordered_map>
+#include <utility>
+
+namespace gyre::cpu {
+
+Result<TouchedRecords> TouchedRecords::collect(const Geometry& geometry, QueryKind kind,
+                                               std::span<const Overlay* const> overlays,
+                                               MemoryAccount& account) {
+  try {
+    TouchedRecords touched(geometry, kind);
+    touched.collect_batches(overlays);
+    touched.number_records();
+    auto masks = HugeBuffer::allocate(overlays.size() * touched.records_.size(), account);
+    if (!masks) return forward_error(masks);
+    touched.masks_ = std::move(*masks);
+    return touched;
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::out_of_memory, "no memory for the selection of updated records");
+  }
+}
+
+void TouchedRecords::collect_batches(std::span<const Overlay* const> overlays) {
+  std::unordered_map<const Overlay*, std::size_t> overlay_numbers;
+  std::unordered_map<const OverlayBatch*, std::size_t> batch_numbers;
+  for (const Overlay* overlay_of_query : overlays) {
+    const auto [overlay, new_overlay] =
+        overlay_numbers.try_emplace(overlay_of_query, overlays_.size());
+    overlay_of_query_.push_back(overlay->second);
+    if (!new_overlay) continue;
+    std::vector<std::size_t>& batches = overlays_.emplace_back();
+    overlay_of_query->for_each([&](const OverlayBatch& batch) {
+      const auto [number, new_batch] = batch_numbers.try_emplace(&batch, batches_.size());
+      if (new_batch) batches_.push_back({.batch = &batch, .first_position = 0});
+      batches.push_back(number->second);
+    });
+  }
+}
+
+void TouchedRecords::number_records() {
+  std::size_t rows = 0;
+  for (const Batch& batch : batches_) rows += batch.batch->rows.size();
+  records_.reserve(rows);
+  for (const Batch& batch : batches_) {
+    for (const std::uint64_t row : batch.batch->rows) records_.push_back(row / rows_per_record_);
+  }
+  std::sort(records_.begin(), records_.end());
+  records_.erase(std::unique(records_.begin(), records_.end()), records_.end());
+  positions_.reserve(rows);
+  for (Batch& batch : batches_) {
+    batch.first_position = positions_.size();
+    auto from = records_.begin();  // a batch's rows increase
+    for (const std::uint64_t row : batch.batch->rows) {
+      from = std::lower_bound(from, records_.end(), row / rows_per_record_);
+      positions_.push_back(static_cast<std::size_t>(from - records_.begin()));
+    }
+  }
+}
+
+void TouchedRecords::keep(std::size_t query, std::uint64_t first_record, std::uint64_t records,
+                          const std::uint8_t* bits, std::uint64_t first_bit) noexcept {
+  std::uint8_t* const masks = masks_.data() + query * records_.size();
+  const auto begin = std::lower_bound(records_.begin(), records_.end(), first_record);
+  for (auto record = begin; record != records_.end() && *record < first_record + records;
+       ++record) {
+    const std::uint64_t bit = first_bit + (*record - first_record);
+    masks[record - records_.begin()] =
+        static_cast<std::uint8_t>(0U - ((unsigned{bits[bit / 8]} >> (bit % 8)) & 1U));
+  }
+}
+
+void TouchedRecords::add_to(std::size_t query, std::uint8_t* answer) const noexcept {
+  const std::uint8_t* const masks = masks_.data() + query * records_.size();
+  const std::uint64_t row_bytes = geometry_.row_bytes;
+  for (const std::size_t number : overlays_[overlay_of_query_[query]]) {
+    const Batch& batch = batches_[number];
+    const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.batch->differences.data());
+    for (std::size_t i = 0; i < batch.batch->rows.size(); ++i) {
+      const std::uint8_t mask = masks[positions_[batch.first_position + i]];
+      std::uint8_t* const row = answer + batch.batch->rows[i] % rows_per_record_ * row_bytes;
+      for (std::uint64_t b = 0; b < row_bytes; ++b) {
+        row[b] = static_cast<std::uint8_t>(row[b] ^ (difference[b] & mask));
+      }
+      difference += row_bytes;
+    }
+  }
+}
+
+}  // namespace gyre::cpu

@@ -1,0 +1,63 @@
+// The overlay part of a batch: selection bits are expanded block by block and forgotten, so those
+// of the records that overlays change are kept aside, and what is on top is added at the end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "backends/cpu/huge_buffer.hpp"
+#include "core/error.hpp"
+#include "core/geometry.hpp"
+#include "core/overlay.hpp"
+
+namespace gyre::cpu {
+
+class TouchedRecords {
+ public:
+  // The records of that kind that any of the overlays changes, one for each query, and room
+  // for every query's selection of them. Batches that overlays share are looked at once. Errors:
+  // out_of_memory.
+  [[nodiscard]] static Result<TouchedRecords> collect(const Geometry& geometry, QueryKind kind,
+                                                      std::span<const Overlay* const> overlays,
+                                                      MemoryAccount& account);
+
+  // Keeps what `query` selects of records first_record … first_record + records - 1: bit number
+  // first_bit of `bits` is first_record's. Ranges that do not overlap may be kept by different
+  // threads at once.
+  void keep(std::size_t query, std::uint64_t first_record, std::uint64_t records,
+            const std::uint8_t* bits, std::uint64_t first_bit) noexcept;
+
+  // Adds to the query's answer what its overlay changes in the records it selects. REQUIRES: all
+  // records were kept.
+  void add_to(std::size_t query, std::uint8_t* answer) const noexcept;
+
+  [[nodiscard]] bool empty() const noexcept { return records_.empty(); }
+
+ private:
+  // A batch of some overlay. Row i of it belongs to records_[positions_[first_position + i]].
+  struct Batch {
+    const OverlayBatch* batch;
+    std::size_t first_position;
+  };
+
+  TouchedRecords(const Geometry& geometry, QueryKind kind) noexcept
+      : geometry_(geometry),
+        rows_per_record_(kind == QueryKind::row ? 1 : geometry.rows_per_page) {}
+
+  void collect_batches(std::span<const Overlay* const> overlays);
+  void number_records();
+
+  Geometry geometry_;
+  std::uint64_t rows_per_record_;
+  std::vector<Batch> batches_;
+  std::vector<std::vector<std::size_t>> overlays_;  // numbers of batches
+  std::vector<std::size_t> overlay_of_query_;
+  std::vector<std::uint64_t> records_;  // increasing
+  std::vector<std::size_t> positions_;
+  // Of every query a byte for each record, all ones if it selects it.
+  HugeBuffer masks_;
+};
+
+}  // namespace gyre::cpu

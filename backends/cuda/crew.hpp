@@ -1,0 +1,68 @@
+// Who executes a thread block. A kernel's block function is written against a crew:
+//
+//   crew.for_each(n, f)     f(0) … f(n - 1) in any order or at once, then a barrier for all
+//   crew.add(word, value)   *word ^= value, also when others do so at the same moment
+//   crew.load<n>(from)      n words that nobody writes meanwhile; from: aligned to all of them
+//   crew.load_once<n>(from) the same of words that nobody reads again soon
+//   crew.shared()           shared memory of the block, of the size that the step asked for
+//   crew.key(which)         a fixed AES key, as planes
+//
+// HostCrew does it all in one thread, item after item. DeviceCrew (device_crew.cuh) is a real
+// block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "backends/cuda/on_device.hpp"
+#include "core/dpf/bitsliced_aes.hpp"
+#include "core/dpf/kernel_functions.hpp"
+
+namespace gyre::cuda {
+
+// So many words that move together.
+template <unsigned count>
+struct alignas(count * 4) Words {
+  std::uint32_t word[count];
+};
+
+#if !defined(__CUDACC__)
+class HostCrew {
+ public:
+  // Shared memory begins with bytes of no meaning, as on a GPU.
+  explicit HostCrew(std::size_t shared_bytes)
+      : shared_((shared_bytes + sizeof(Line) - 1) / sizeof(Line) + 1, Line{unwritten}) {}
+
+  template <typename Work>
+  void for_each(std::uint64_t count, const Work& work) {
+    for (std::uint64_t i = 0; i < count; ++i) work(i);
+  }
+  void add(std::uint32_t* word, std::uint32_t value) noexcept { *word ^= value; }
+  template <unsigned count>
+  [[nodiscard]] Words<count> load(const std::uint32_t* from) const noexcept {
+    Words<count> words;
+    std::memcpy(&words, from, sizeof words);
+    return words;
+  }
+  template <unsigned count>
+  [[nodiscard]] Words<count> load_once(const std::uint32_t* from) const noexcept {
+    return load<count>(from);
+  }
+  [[nodiscard]] void* shared() noexcept { return shared_.data(); }
+  [[nodiscard]] const dpf::bitsliced::KeyPlanes& key(dpf::FixedKey which) const noexcept {
+    return dpf::bitsliced::fixed_key_planes[static_cast<std::size_t>(which)];
+  }
+
+ private:
+  static constexpr std::uint64_t unwritten = 0xDEADBEEFDEADBEEF;
+  struct alignas(16) Line {
+    std::uint64_t first;
+    std::uint64_t second = unwritten;
+  };
+  std::vector<Line> shared_;
+};
+#endif
+
+}  // namespace gyre::cuda

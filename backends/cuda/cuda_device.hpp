@@ -1,0 +1,77 @@
+// A GPU as a device: tables in the layout of table_layout.hpp, passes by pass_runner.hpp.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backends/cuda/gpu.hpp"
+#include "backends/cuda/pass_runner.hpp"
+#include "backends/device/device.hpp"
+
+namespace gyre::cuda {
+
+// Thread-safe as the seam says. Passes run one at a time: each has the whole GPU.
+class CudaDevice final : public device::Device {
+ public:
+  explicit CudaDevice(std::shared_ptr<Gpu> gpu, const PassLimits& limits = {}) noexcept
+      : gpu_(std::move(gpu)), limits_(limits) {}
+  ~CudaDevice() override;
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "cuda"; }
+  [[nodiscard]] std::string_view kernel() const noexcept override { return "cuda-and-xor"; }
+  [[nodiscard]] std::uint64_t capacity_bytes() const noexcept override {
+    return gpu_->capacity_bytes();
+  }
+  [[nodiscard]] std::uint64_t used_bytes() const noexcept override { return used_bytes_.load(); }
+
+  [[nodiscard]] Result<device::BufferId> allocate(const Geometry& geometry) override;
+  void free(device::BufferId buffer) noexcept override;
+  // Pinned, or plain where nothing can be pinned.
+  [[nodiscard]] Result<std::unique_ptr<device::HostBuffer>> host_buffer(
+      std::uint64_t bytes) override;
+  [[nodiscard]] Result<void> copy_up(device::BufferId to, std::uint64_t offset,
+                                     std::span<const std::byte> from) override;
+  [[nodiscard]] Result<void> copy_across(device::BufferId from, device::BufferId to) override;
+  [[nodiscard]] Result<void> copy_down(device::BufferId from, std::uint64_t offset,
+                                       std::span<std::byte> to) override;
+  [[nodiscard]] Result<void> synchronize(device::BufferId buffer) override;
+  [[nodiscard]] Result<void> run(const device::Scan& scan, std::span<std::byte> answers) override;
+
+ private:
+  // A stream and device memory through which rows pass on their way into or out of the layout.
+  struct Lane {
+    std::unique_ptr<Stream> stream;
+    GpuMemory rows;
+  };
+  struct Table {
+    Geometry geometry;
+    TableLayout layout;
+    GpuMemory words;
+    std::unique_ptr<Lane> uploading;  // while copies into it are under way
+  };
+
+  // Null if there is no such buffer.
+  [[nodiscard]] std::shared_ptr<Table> find(device::BufferId buffer) const;
+  [[nodiscard]] Result<std::unique_ptr<Lane>> take_lane();
+  void give_back(std::unique_ptr<Lane> lane) noexcept;
+  [[nodiscard]] Result<void> send(const Table& table, Lane& lane, std::uint64_t offset,
+                                  std::span<const std::byte> from);
+  [[nodiscard]] Result<void> fetch(const Table& table, Lane& lane, std::uint64_t offset,
+                                   std::span<std::byte> to);
+
+  const std::shared_ptr<Gpu> gpu_;
+  const PassLimits limits_;
+  std::atomic<std::uint64_t> used_bytes_{0};
+  mutable std::mutex mutex_;  // of what follows
+  device::BufferId next_id_ = 1;
+  std::map<device::BufferId, std::shared_ptr<Table>> tables_;
+  std::vector<std::unique_ptr<Lane>> idle_lanes_;
+  std::mutex pass_mutex_;  // of what follows
+  std::unique_ptr<PassRunner> runner_;
+};
+
+}  // namespace gyre::cuda

@@ -1,0 +1,473 @@
+#include "backends/cuda/pass_runner.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "backends/cuda/parameter_block.hpp"
+#include "backends/cuda/top_of_tree.hpp"
+#include "core/bytes.hpp"
+#include "core/dpf/expand.hpp"
+
+namespace gyre::cuda {
+namespace {
+
+constexpr std::uint64_t leaf_bytes = sizeof(dpf::Block);
+constexpr std::uint64_t leaf_words = leaf_bytes / sizeof(std::uint32_t);
+constexpr std::uint64_t word_bytes = sizeof(std::uint32_t);
+
+// Chunks begin with a page whose first record begins a leaf, and if they are large with one that
+// begins a thread block's nodes.
+constexpr std::uint64_t leaf_pages = 128;
+constexpr std::uint64_t window_pages = leaf_pages * ExpandStep::nodes_per_block;
+
+// Thread blocks of a scan for each multiprocessor: several rounds of what runs at once, so that the
+// last round's idle ones matter little.
+constexpr unsigned blocks_per_multiprocessor = 16;
+
+// Overlay batches are shared by the overlays that contain them: the same batches, the same content.
+std::vector<const OverlayBatch*> batches_of(const Overlay& overlay) {
+  std::vector<const OverlayBatch*> batches;
+  batches.reserve(overlay.batches());
+  overlay.for_each([&](const OverlayBatch& batch) { batches.push_back(&batch); });
+  return batches;
+}
+
+}  // namespace
+
+Chunk next_chunk(const Chunk& after, const TableLayout& layout, const QueryShape& shape,
+                 std::uint32_t slots, const PassLimits& limits) noexcept {
+  std::uint64_t pages =
+      limits.selection_bytes / slots * 8 / shape.records_per_page / leaf_pages * leaf_pages;
+  if (pages > window_pages) pages = pages / window_pages * window_pages;
+  pages = std::max(pages, leaf_pages);
+  const std::uint64_t first = after.end_page;
+  // Less than a chunk's least is not left over for a chunk of its own.
+  const std::uint64_t left = layout.pages - first;
+  return {first, left < pages + leaf_pages ? layout.pages : first + pages};
+}
+
+// Queries of one kind that share a scan.
+struct PassRunner::Batch {
+  struct OverlayPart {
+    std::vector<const OverlayBatch*> batches;
+    std::vector<std::uint32_t> slots;  // of the queries that are pinned to it
+    std::uint64_t count = 0;           // of its rows
+    std::uint64_t rows_at = 0;         // in the parameters
+    std::uint64_t differences_at = 0;
+    std::uint64_t slots_at = 0;
+  };
+
+  const std::uint32_t* image = nullptr;
+  TableLayout layout;
+  QueryShape shape;
+  std::vector<const Query*> queries;  // slot by slot: those that the device expands come first
+  std::vector<std::byte*> answers;    // where each one's goes
+
+  std::uint32_t expanded = 0;  // how many of them
+  std::uint32_t slots = 0;
+  ScanTile tile{};
+  std::uint64_t leaves = 0;
+  unsigned tiers = 0;
+  std::vector<std::vector<dpf::Block>> on_host;        // the leaves of small tables' keys
+  std::vector<std::span<const std::byte>> selections;  // of the queries from `expanded` on
+  std::vector<OverlayPart> overlays;
+  std::uint64_t keys_at = 0;
+  std::uint64_t tops_at = 0;
+  std::uint64_t top_stride = 0;
+  std::uint64_t chunk_leaves = 0;  // the most that a chunk has
+  std::uint64_t chunk_groups = 0;
+
+  // The nodes from which chunks are expanded: the last tier but one begins with them.
+  const dpf::Block* ancestors = nullptr;
+  std::uint64_t ancestors_stride = 0;
+
+  [[nodiscard]] std::uint32_t count() const noexcept {
+    return static_cast<std::uint32_t>(queries.size());
+  }
+  // Height 14, or 7 where there is one tier only.
+  [[nodiscard]] unsigned ancestors_height() const noexcept {
+    return std::min(tiers, 2U) * levels_per_tier;
+  }
+
+  void prepare(const PassLimits& limits);
+  void sort_by_kind_of_selection();
+  void collect_overlays();
+  ParameterBlock parameters();
+};
+
+// Needs: image, layout, shape, queries, answers.
+void PassRunner::Batch::prepare(const PassLimits& limits) {
+  tile = tile_for(shape, layout.page_words, count());
+  slots = static_cast<std::uint32_t>(divide_rounding_up(count(), tile.queries)) * tile.queries;
+  leaves = dpf::leaves_for(layout.pages * shape.records_per_page);
+  tiers = tiers_for(leaves);
+  sort_by_kind_of_selection();
+  collect_overlays();
+  for (Chunk chunk; chunk.end_page < layout.pages;) {
+    chunk = next_chunk(chunk, layout, shape, slots, limits);
+    chunk_leaves = std::max(chunk_leaves, chunk.leaves(shape));
+    chunk_groups = std::max(chunk_groups, chunk.groups());
+  }
+}
+
+void PassRunner::Batch::sort_by_kind_of_selection() {
+  std::vector<std::size_t> order;
+  const auto take = [&](bool by_device) {
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+      if ((queries[i]->key != nullptr && tiers > 0) == by_device) order.push_back(i);
+    }
+  };
+  take(true);
+  expanded = static_cast<std::uint32_t>(order.size());
+  take(false);
+  std::vector<const Query*> sorted;
+  std::vector<std::byte*> to;
+  for (const std::size_t i : order) {
+    sorted.push_back(queries[i]);
+    to.push_back(answers[i]);
+  }
+  queries = std::move(sorted);
+  answers = std::move(to);
+  on_host.reserve(count());
+  for (std::uint32_t i = expanded; i < count(); ++i) {
+    const Query& query = *queries[i];
+    if (query.key == nullptr) {
+      selections.push_back(query.selection);
+      continue;
+    }
+    auto& bits = on_host.emplace_back(leaves);
+    dpf::expand(dpf::best_expansion_kernel(), *query.key, 0, bits);
+    selections.push_back(std::as_bytes(std::span(bits)));
+  }
+}
+
+void PassRunner::Batch::collect_overlays() {
+  for (std::uint32_t slot = 0; slot < count(); ++slot) {
+    if (queries[slot]->overlay->empty()) continue;
+    auto batches = batches_of(*queries[slot]->overlay);
+    auto found = std::find_if(overlays.begin(), overlays.end(),
+                              [&](const OverlayPart& part) { return part.batches == batches; });
+    if (found == overlays.end()) {
+      overlays.emplace_back().batches = std::move(batches);
+      found = std::prev(overlays.end());
+    }
+    found->slots.push_back(slot);
+  }
+}
+
+ParameterBlock PassRunner::Batch::parameters() {
+  ParameterBlock block;
+  std::vector<TreeCorrections> keys;
+  std::vector<dpf::Block> nodes;
+  for (std::uint32_t i = 0; i < expanded; ++i) {
+    TreeTop top = top_of_tree(*queries[i]->key, leaves);
+    keys.push_back(top.corrections);
+    top_stride = top.nodes.size();
+    nodes.insert(nodes.end(), top.nodes.begin(), top.nodes.end());
+  }
+  keys_at = block.append(std::span(std::as_const(keys)));
+  tops_at = block.append(std::span(std::as_const(nodes)));
+  for (OverlayPart& part : overlays) {
+    std::vector<std::uint64_t> rows;
+    std::vector<std::byte> differences;
+    for (const OverlayBatch* batch : part.batches) {
+      rows.insert(rows.end(), batch->rows.begin(), batch->rows.end());
+      differences.insert(differences.end(), batch->differences.begin(), batch->differences.end());
+    }
+    part.count = rows.size();
+    part.rows_at = block.append(std::span(std::as_const(rows)));
+    part.differences_at = block.append(std::span(std::as_const(differences)));
+    part.slots_at = block.append(std::span(std::as_const(part.slots)));
+  }
+  return block;
+}
+
+Result<std::unique_ptr<PassRunner>> PassRunner::create(std::shared_ptr<Gpu> gpu,
+                                                       const PassLimits& limits) {
+  std::unique_ptr<PassRunner> runner(new PassRunner(std::move(gpu), limits));
+  for (auto* stream : {&runner->expanding_, &runner->scanning_}) {
+    auto made = runner->gpu_->make_stream();
+    if (!made) return forward_error(made);
+    *stream = std::move(*made);
+  }
+  for (auto* event : {&runner->uploaded_, &runner->sides_[0].filled, &runner->sides_[0].used,
+                      &runner->sides_[1].filled, &runner->sides_[1].used}) {
+    auto made = runner->gpu_->make_event();
+    if (!made) return forward_error(made);
+    *event = std::move(*made);
+  }
+  return runner;
+}
+
+PassRunner::~PassRunner() {
+  // Nothing may read a buffer that goes back. A device that cannot even wait does nothing any more.
+  if (expanding_) static_cast<void>(expanding_->synchronize());
+  if (scanning_) static_cast<void>(scanning_->synchronize());
+}
+
+Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layout,
+                             std::span<const Query> queries, std::span<std::byte> answers) {
+  // Where a page is one row, both kinds ask for the same.
+  const bool one_kind = layout.rows_per_page() == 1;
+  for (const QueryKind kind : {QueryKind::page, QueryKind::row}) {
+    if (one_kind && kind == QueryKind::row) continue;
+    Batch like;
+    like.image = image;
+    like.layout = layout;
+    like.shape =
+        kind == QueryKind::page ? QueryShape::of_pages(layout) : QueryShape::of_rows(layout);
+    const std::uint64_t most = std::clamp<std::uint64_t>(
+        limits_.accumulator_bytes / (like.shape.accumulator_words() * word_bytes), 1,
+        limits_.batch);
+    Batch batch = like;
+    const auto run_and_clear = [&]() -> Result<void> {
+      if (batch.queries.empty()) return {};
+      auto done = run_batch(batch);
+      // Whatever failed: no copy may go on into or out of memory that is used for something else.
+      const auto expanding = expanding_->synchronize();
+      const auto scanning = scanning_->synchronize();
+      batch = like;
+      if (!done) return done;
+      return expanding ? scanning : expanding;
+    };
+    std::byte* answer = answers.data();
+    for (const Query& query : queries) {
+      if (one_kind || query.kind == kind) {
+        batch.queries.push_back(&query);
+        batch.answers.push_back(answer);
+        if (batch.queries.size() == most) {
+          if (auto done = run_and_clear(); !done) return done;
+        }
+      }
+      answer += word_bytes * (query.kind == QueryKind::page ? layout.page_words : layout.row_words);
+    }
+    if (auto done = run_and_clear(); !done) return done;
+  }
+  return {};
+}
+
+Result<void> PassRunner::run_batch(Batch& batch) {
+  batch.prepare(limits_);
+  if (auto reserved = reserve(batch); !reserved) return reserved;
+  if (auto sent = upload(batch); !sent) return sent;
+  if (auto expanded = expand_upper_tiers(batch); !expanded) return expanded;
+  std::size_t side = 0;
+  for (Chunk chunk; chunk.end_page < batch.layout.pages; side = 1 - side) {
+    chunk = next_chunk(chunk, batch.layout, batch.shape, batch.slots, limits_);
+    if (auto filled = fill(batch, chunk, sides_[side]); !filled) return filled;
+    if (auto scanned = scan(batch, chunk, sides_[side]); !scanned) return scanned;
+  }
+  return finish(batch);
+}
+
+Result<void> PassRunner::reserve(Batch& batch) {
+  const auto reserve_all = [&](auto& buffers, auto member, std::uint64_t bytes) -> Result<void> {
+    for (auto& buffer : buffers) {
+      if (auto reserved = (buffer.*member).reserve(gpu_, bytes); !reserved) return reserved;
+    }
+    return {};
+  };
+  const std::uint64_t masks =
+      batch.chunk_groups * batch.shape.records_per_page * batch.slots * word_bytes;
+  const std::uint64_t bits = batch.chunk_leaves * batch.count() * leaf_bytes;
+  // A chunk that begins in the middle of a node's leaves has a node more.
+  const std::uint64_t nodes =
+      (nodes_at(levels_per_tier, batch.chunk_leaves) + 1) * batch.expanded * leaf_bytes;
+  const std::uint64_t record = batch.shape.record_words * word_bytes;
+  if (auto done = reserve_all(sides_, &Side::masks, masks); !done) return done;
+  if (auto done = reserve_all(sides_, &Side::bits, bits); !done) return done;
+  if (auto done = reserve_all(sides_, &Side::nodes, nodes); !done) return done;
+  if (batch.tiers > 2) {
+    for (auto& buffer : upper_nodes_) {
+      const std::uint64_t upper =
+          nodes_at(2 * levels_per_tier, batch.leaves) * batch.expanded * leaf_bytes;
+      if (auto done = buffer.reserve(gpu_, upper); !done) return done;
+    }
+  }
+  if (auto done =
+          accumulators_.reserve(gpu_, batch.shape.accumulator_words() * batch.slots * word_bytes);
+      !done) {
+    return done;
+  }
+  if (auto done = plain_.reserve(gpu_, record * batch.count()); !done) return done;
+  if (auto done = answers_.reserve(gpu_, record * batch.count()); !done) return done;
+  return answers_down_.reserve(gpu_, record * batch.count());
+}
+
+Result<void> PassRunner::upload(Batch& batch) {
+  const ParameterBlock block = batch.parameters();
+  const auto bytes = block.bytes();
+  if (!bytes.empty()) {
+    if (auto done = parameters_.reserve(gpu_, bytes.size()); !done) return done;
+    if (auto done = parameters_up_.reserve(gpu_, bytes.size()); !done) return done;
+    std::memcpy(parameters_up_.as<std::byte>(), bytes.data(), bytes.size());
+    if (auto done = expanding_->copy_up(parameters_.as<std::byte>(), parameters_up_.as<std::byte>(),
+                                        bytes.size());
+        !done) {
+      return done;
+    }
+  }
+  if (auto done = expanding_->record(*uploaded_); !done) return done;
+  if (auto done = scanning_->wait(*uploaded_); !done) return done;
+  if (auto done = scanning_->clear(accumulators_.as<void>(),
+                                   batch.shape.accumulator_words() * batch.slots * word_bytes);
+      !done) {
+    return done;
+  }
+  return scanning_->clear(plain_.as<void>(), batch.shape.record_words * batch.count() * word_bytes);
+}
+
+Result<void> PassRunner::expand_upper_tiers(Batch& batch) {
+  batch.ancestors =
+      reinterpret_cast<const dpf::Block*>(parameters_.as<std::byte>() + batch.tops_at);
+  batch.ancestors_stride = batch.top_stride;
+  std::size_t to = 0;
+  for (unsigned tier = batch.tiers; tier > 2; --tier, to = 1 - to) {
+    const unsigned height = (tier - 1) * levels_per_tier;
+    const std::uint64_t nodes = nodes_at(height, batch.leaves);
+    const ExpandStep step{.keys = reinterpret_cast<const TreeCorrections*>(
+                              parameters_.as<std::byte>() + batch.keys_at),
+                          .queries = batch.expanded,
+                          .height = height,
+                          .ancestors = batch.ancestors,
+                          .ancestors_stride = batch.ancestors_stride,
+                          .out = upper_nodes_[to].as<dpf::Block>(),
+                          .out_stride = nodes,
+                          .last = nodes - 1};
+    if (batch.expanded > 0) {
+      if (auto done = expanding_->run(step); !done) return done;
+    }
+    batch.ancestors = step.out;
+    batch.ancestors_stride = nodes;
+  }
+  return {};
+}
+
+// The chunk's selection bits and masks.
+Result<void> PassRunner::fill(const Batch& batch, const Chunk& chunk, Side& side) {
+  if (auto done = expanding_->wait(*side.used); !done) return done;
+  const std::uint64_t first = chunk.first_leaf(batch.shape);
+  const std::uint64_t leaves = chunk.leaves(batch.shape);
+  const std::uint64_t last = first + leaves - 1;
+  auto* const bits = side.bits.as<dpf::Block>();
+  if (batch.expanded > 0) {
+    ExpandStep step{.keys = reinterpret_cast<const TreeCorrections*>(parameters_.as<std::byte>() +
+                                                                     batch.keys_at),
+                    .queries = batch.expanded,
+                    .ancestors = batch.ancestors,
+                    .ancestors_stride = batch.ancestors_stride,
+                    .out = bits,
+                    .out_stride = leaves,
+                    .first = first,
+                    .last = last};
+    if (batch.ancestors_height() > levels_per_tier) {
+      ExpandStep above = step;
+      above.height = levels_per_tier;
+      above.first = first >> levels_per_tier;
+      above.last = last >> levels_per_tier;
+      above.out = side.nodes.as<dpf::Block>();
+      above.out_stride = above.last - above.first + 1;
+      if (auto done = expanding_->run(above); !done) return done;
+      step.ancestors = above.out;
+      step.ancestors_stride = above.out_stride;
+      step.first_ancestor = above.first;
+    }
+    if (auto done = expanding_->run(step); !done) return done;
+  }
+  for (std::size_t i = 0; i < batch.selections.size(); ++i) {
+    const auto some = batch.selections[i].subspan(first * leaf_bytes, leaves * leaf_bytes);
+    if (auto done =
+            expanding_->copy_up(bits + (batch.expanded + i) * leaves, some.data(), some.size());
+        !done) {
+      return done;
+    }
+  }
+  if (chunk.groups() > 0) {
+    const MaskStep step{.shape = batch.shape,
+                        .bits = {side.bits.as<std::uint32_t>(), leaves * leaf_words},
+                        .groups = chunk.groups(),
+                        .queries = batch.count(),
+                        .slots = batch.slots,
+                        .masks = side.masks.as<std::uint32_t>()};
+    if (auto done = expanding_->run(step); !done) return done;
+  }
+  return expanding_->record(*side.filled);
+}
+
+Result<void> PassRunner::scan(const Batch& batch, const Chunk& chunk, Side& side) {
+  if (auto done = scanning_->wait(*side.filled); !done) return done;
+  const SelectionBits bits{side.bits.as<std::uint32_t>(), chunk.leaves(batch.shape) * leaf_words};
+  if (chunk.groups() > 0) {
+    const ScanPartition parts{batch.tile, batch.layout.page_words};
+    const ScanWork work{.layout = batch.layout,
+                        .shape = batch.shape,
+                        .image = batch.image,
+                        .masks = side.masks.as<std::uint32_t>(),
+                        .first_group = chunk.first_group(),
+                        .groups = chunk.groups(),
+                        .slots = batch.slots,
+                        .segments = parts.segments(
+                            chunk.groups(), batch.slots / batch.tile.queries,
+                            std::uint64_t{gpu_->multiprocessors()} * blocks_per_multiprocessor),
+                        .accumulators = accumulators_.as<std::uint32_t>()};
+    if (auto done = scanning_->run(batch.tile, work); !done) return done;
+  }
+  if (chunk.tail_pages() > 0) {
+    const TailStep step{
+        .shape = batch.shape,
+        .bits = bits,
+        .rows = batch.image + batch.layout.grouped_pages() * batch.layout.page_words,
+        .first_record =
+            (batch.layout.grouped_pages() - chunk.first_page) * batch.shape.records_per_page,
+        .records = chunk.tail_pages() * batch.shape.records_per_page,
+        .queries = batch.count(),
+        .plain = plain_.as<std::uint32_t>()};
+    if (auto done = scanning_->run(step); !done) return done;
+  }
+  if (auto done = add_overlays(batch, chunk, bits); !done) return done;
+  return scanning_->record(*side.used);
+}
+
+Result<void> PassRunner::add_overlays(const Batch& batch, const Chunk& chunk,
+                                      const SelectionBits& bits) {
+  const auto* const parameters = parameters_.as<std::byte>();
+  for (const Batch::OverlayPart& part : batch.overlays) {
+    if (part.count == 0) continue;
+    const OverlayStep step{
+        .layout = batch.layout,
+        .shape = batch.shape,
+        .chunk = chunk,
+        .bits = bits,
+        .rows = reinterpret_cast<const std::uint64_t*>(parameters + part.rows_at),
+        .differences = reinterpret_cast<const std::uint32_t*>(parameters + part.differences_at),
+        .count = part.count,
+        .queries = reinterpret_cast<const std::uint32_t*>(parameters + part.slots_at),
+        .query_count = static_cast<std::uint32_t>(part.slots.size()),
+        .plain = plain_.as<std::uint32_t>()};
+    if (auto done = scanning_->run(step); !done) return done;
+  }
+  return {};
+}
+
+Result<void> PassRunner::finish(const Batch& batch) {
+  const FinishStep step{.shape = batch.shape,
+                        .accumulators = accumulators_.as<std::uint32_t>(),
+                        .plain = plain_.as<std::uint32_t>(),
+                        .queries = batch.count(),
+                        .answers = answers_.as<std::uint32_t>()};
+  if (auto done = scanning_->run(step); !done) return done;
+  const std::uint64_t bytes = batch.shape.record_words * word_bytes;
+  auto* const down = answers_down_.as<std::byte>();
+  if (auto done = scanning_->copy_down(down, answers_.as<void>(), bytes * batch.count()); !done) {
+    return done;
+  }
+  if (auto done = scanning_->synchronize(); !done) return done;
+  for (std::uint32_t i = 0; i < batch.count(); ++i) {
+    std::memcpy(batch.answers[i], down + i * bytes, bytes);
+  }
+  return {};
+}
+
+}  // namespace gyre::cuda

@@ -1,0 +1,90 @@
+// A pass over one image: expansion, scan, overlay, answers.
+//
+// The queries of one kind go over the table in chunks, so that selection bits are made shortly
+// before they are used and stay in the device's second-level cache. Two streams and two sets of
+// buffers: while one chunk is scanned, the next one's keys are expanded.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backends/cuda/gpu.hpp"
+#include "backends/cuda/query_shape.hpp"
+#include "backends/cuda/table_layout.hpp"
+#include "core/backend.hpp"
+#include "core/error.hpp"
+
+namespace gyre::cuda {
+
+struct PassLimits {
+  // Selection bits of a chunk, of all queries of a batch together.
+  std::uint64_t selection_bytes = std::uint64_t{16} << 20U;
+  // Accumulators of a batch: 32 times its answers.
+  std::uint64_t accumulator_bytes = std::uint64_t{512} << 20U;
+  std::uint32_t batch = 128;  // queries that share a scan
+};
+
+// Where a chunk begins and ends. REQUIRES: `after` from another call, or a fresh chunk.
+[[nodiscard]] Chunk next_chunk(const Chunk& after, const TableLayout& layout,
+                               const QueryShape& shape, std::uint32_t slots,
+                               const PassLimits& limits) noexcept;
+
+// For one thread at a time. Holds what memory it needed until it is destroyed.
+class PassRunner {
+ public:
+  // Errors: device_failed, device_out_of_memory, out_of_memory.
+  [[nodiscard]] static Result<std::unique_ptr<PassRunner>> create(std::shared_ptr<Gpu> gpu,
+                                                                  const PassLimits& limits);
+  PassRunner(const PassRunner&) = delete;
+  PassRunner& operator=(const PassRunner&) = delete;
+  ~PassRunner();
+
+  // Answers of the queries, one after another. REQUIRES: an image of that layout, queries as
+  // core/backend.hpp wants them, answers of Pass::answer_bytes. Errors: device_failed,
+  // device_out_of_memory, out_of_memory.
+  [[nodiscard]] Result<void> run(const std::uint32_t* image, const TableLayout& layout,
+                                 std::span<const Query> queries, std::span<std::byte> answers);
+
+ private:
+  struct Batch;
+  struct Side {  // one of the two sets of buffers
+    GpuMemory nodes;
+    GpuMemory bits;
+    GpuMemory masks;
+    std::unique_ptr<Event> filled;
+    std::unique_ptr<Event> used;
+  };
+
+  PassRunner(std::shared_ptr<Gpu> gpu, const PassLimits& limits) noexcept
+      : gpu_(std::move(gpu)), limits_(limits) {}
+
+  [[nodiscard]] Result<void> run_batch(Batch& batch);
+  [[nodiscard]] Result<void> reserve(Batch& batch);
+  [[nodiscard]] Result<void> upload(Batch& batch);
+  [[nodiscard]] Result<void> expand_upper_tiers(Batch& batch);
+  [[nodiscard]] Result<void> fill(const Batch& batch, const Chunk& chunk, Side& side);
+  [[nodiscard]] Result<void> scan(const Batch& batch, const Chunk& chunk, Side& side);
+  [[nodiscard]] Result<void> add_overlays(const Batch& batch, const Chunk& chunk,
+                                          const SelectionBits& bits);
+  [[nodiscard]] Result<void> finish(const Batch& batch);
+
+  const std::shared_ptr<Gpu> gpu_;
+  const PassLimits limits_;
+  std::unique_ptr<Stream> expanding_;
+  std::unique_ptr<Stream> scanning_;
+  std::unique_ptr<Event> uploaded_;
+  std::array<Side, 2> sides_;
+  std::array<GpuMemory, 2> upper_nodes_;
+  GpuMemory accumulators_;
+  GpuMemory plain_;
+  GpuMemory answers_;
+  GpuMemory parameters_;
+  PinnedMemory parameters_up_;
+  PinnedMemory answers_down_;
+};
+
+}  // namespace gyre::cuda

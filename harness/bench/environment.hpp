@@ -1,0 +1,25 @@
+// What the environment may say about a benchmark's cases.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/geometry.hpp"
+
+namespace gyre::bench {
+
+// A positive number, or `otherwise` where the variable is not set to one.
+[[nodiscard]] std::uint64_t number_from_environment(const char* variable, std::uint64_t otherwise);
+
+// The parts of a comma-separated list, or `otherwise` where the variable is not set or empty.
+[[nodiscard]] std::vector<std::string> words_from_environment(const char* variable,
+                                                              std::vector<std::string> otherwise);
+// The same of numbers; what is no number counts as 0.
+[[nodiscard]] std::vector<std::uint64_t> numbers_from_environment(
+    const char* variable, std::vector<std::uint64_t> otherwise);
+
+// As many whole pages of rows as fit that many bytes, at least one.
+[[nodiscard]] Geometry geometry_for(std::uint32_t row_bytes, std::uint64_t table_bytes);
+
+}  // namespace gyre::bench

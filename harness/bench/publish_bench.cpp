@@ -1,0 +1,130 @@
+// What publishing a batch of updates costs, from its decoded rows to the moment that queries see
+// it: the same on a table of any size.
+//
+// The argument is the size of the table in MiB. p50, p99 and max are of one batch of 1,000 rows.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "backends/cpu/cpu_backend.hpp"
+#include "core/epoch_writer.hpp"
+#include "core/retirer.hpp"
+#include "harness/crypto/sha256.hpp"
+
+namespace gyre {
+namespace {
+
+constexpr std::uint32_t row_bytes = 32;
+constexpr std::uint32_t rows_per_page = 128;
+constexpr std::size_t batch_rows = 1000;
+// As many as fit the default overlay without being folded, which is no part of publishing.
+constexpr std::int64_t batches = 250;
+
+// The finalizer of SplitMix64: numbers that look random and are the same in every run.
+std::uint64_t mixed(std::uint64_t x) noexcept {
+  x += 0x9e3779b97f4a7c15U;
+  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
+  return x ^ (x >> 31U);
+}
+
+Result<std::shared_ptr<const Image>> make_image(CpuBackend& backend, const Geometry& geometry) {
+  auto staging = backend.stage(geometry);
+  if (!staging) return forward_error(staging);
+  std::vector<std::byte> piece(std::size_t{1} << 20U);
+  const std::uint64_t rows = piece.size() / row_bytes;
+  for (std::uint64_t first = 0; first < geometry.rows; first += rows) {
+    for (std::size_t i = 0; i < piece.size(); i += row_bytes) {
+      piece[i] = static_cast<std::byte>(mixed(first + i));
+    }
+    if (auto written = (*staging)->write(first, piece); !written) return forward_error(written);
+  }
+  return (*staging)->seal();
+}
+
+// Rows all over the table, other ones in each batch.
+UpdateBatch make_batch(std::uint64_t seq, std::uint64_t table_rows) {
+  std::set<std::uint64_t> rows;
+  for (std::uint64_t i = 0; rows.size() < batch_rows; ++i) {
+    rows.insert(mixed(seq << 32U | i) % table_rows);
+  }
+  TableUpdate part{{}, {rows.begin(), rows.end()}, std::vector<std::byte>(batch_rows * row_bytes)};
+  for (std::size_t i = 0; i < part.data.size(); ++i) {
+    part.data[i] = static_cast<std::byte>(mixed(seq + i));
+  }
+  return {seq, {std::move(part)}};
+}
+
+// A server's epochs on one image.
+struct Epochs {
+  Retirer retirer;
+  EpochTable table{"bench", RetentionPolicy{}, retirer};
+  EpochWriter writer{table, crypto::sha256, WriterLimits{}};
+
+  Result<void> install(std::shared_ptr<const Image> image) {
+    EpochWriter::Base base;
+    base.metadata.geometry = image->geometry();
+    base.images.push_back(std::move(image));
+    auto lock = writer.lock_rotation(std::chrono::milliseconds(0));
+    if (!lock) return forward_error(lock);
+    auto installed = writer.install(*lock, std::move(base), false);
+    if (!installed) return forward_error(installed);
+    return {};
+  }
+};
+
+void publish_batch(benchmark::State& state) {
+  const auto table_bytes = static_cast<std::uint64_t>(state.range(0)) << 20U;
+  const Geometry geometry{table_bytes / row_bytes, row_bytes, rows_per_page};
+  auto backend = CpuBackend::create({});
+  if (!backend) return state.SkipWithError(backend.error().message.c_str());
+  auto image = make_image(**backend, geometry);
+  if (!image) return state.SkipWithError(image.error().message.c_str());
+  Epochs epochs;
+  if (auto installed = epochs.install(std::move(*image)); !installed) {
+    return state.SkipWithError(installed.error().message.c_str());
+  }
+  std::vector<double> seconds;
+  std::uint64_t seq = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    const UpdateBatch batch = make_batch(++seq, geometry.rows);
+    const auto begun = std::chrono::steady_clock::now();
+    auto applied = epochs.writer.apply(batch);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+    if (!applied) {
+      state.SkipWithError(applied.error().message.c_str());
+      break;
+    }
+    seconds.push_back(took.count());
+    state.SetIterationTime(took.count());
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const auto at = [&](double share) {
+    return seconds[static_cast<std::size_t>(share * static_cast<double>(seconds.size() - 1))];
+  };
+  if (seconds.empty()) return;
+  state.counters["p50"] = at(0.5);
+  state.counters["p99"] = at(0.99);
+  state.counters["max"] = at(1);
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(batch_rows));
+}
+
+BENCHMARK(publish_batch)
+    ->Arg(64)
+    ->Arg(4096)
+    ->UseManualTime()
+    ->Iterations(batches)
+    ->Repetitions(3)
+    ->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace gyre
+
+BENCHMARK_MAIN();

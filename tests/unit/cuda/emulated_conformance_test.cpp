@@ -1,0 +1,29 @@
+// The conformance suite on the CUDA backend with a GPU made of the host: kernels, passes and device
+// are the ones that run on a GPU.
+#include <memory>
+
+#include "backends/cuda/cuda_device.hpp"
+#include "backends/device/device_backend.hpp"
+#include "tests/conformance/backend_conformance.hpp"
+#include "tests/support/emulated_gpu.hpp"
+
+namespace gyre {
+namespace {
+
+BackendUnderTest with_limits(const char* name, const cuda::PassLimits& limits) {
+  return {.name = name,
+          .make = [limits]() -> Result<std::unique_ptr<Backend>> {
+            return std::make_unique<DeviceBackend>(
+                std::make_shared<cuda::CudaDevice>(std::make_shared<EmulatedGpu>(), limits));
+          },
+          .expected_kernel = "cuda-and-xor"};
+}
+
+INSTANTIATE_TEST_SUITE_P(EmulatedCuda, BackendConformance,
+                         testing::Values(with_limits("one_chunk", {}),
+                                         with_limits("many_chunks", {.selection_bytes = 1}),
+                                         with_limits("query_by_query", {.batch = 1})),
+                         name_of);
+
+}  // namespace
+}  // namespace gyre
