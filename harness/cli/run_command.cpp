@@ -24,6 +24,7 @@
 #include "harness/scenario/scan_run.hpp"
 #include "harness/scenario/scenario_file.hpp"
 #include "harness/scenario/temporary_directory.hpp"
+#include "harness/scenario/throughput_run.hpp"
 
 namespace gyre::cli {
 namespace {
@@ -103,6 +104,17 @@ Result<bool> run_one(const std::filesystem::path& path, const RunSettings& setti
     if (!figures) return tl::unexpected<Error>(figures.error());
     result["rotate"] = scenario::to_json(*figures);
     for (auto& row : scenario::table_rows(*figures)) rows.push_back(std::move(row));
+    right = right && figures->all_right();
+  }
+  if (file->throughput) {
+    const auto figures =
+        scenario::run_throughput(*file->throughput, settings.seed, report_progress);
+    progress.end();
+    if (!figures) return tl::unexpected<Error>(figures.error());
+    result["throughput"] = scenario::to_json(*file->throughput, *figures);
+    for (auto& row : scenario::table_rows(*file->throughput, *figures)) {
+      rows.push_back(std::move(row));
+    }
     right = right && figures->all_right();
   }
   result["all_right"] = right;

@@ -114,14 +114,18 @@ Result<QueryRequest> decode_request_binary(std::string_view body, std::uint32_t 
   return request;
 }
 
-std::string encode_binary(const QueryResponse& response) {
+std::string encode_binary_front(const QueryResponse& response) {
   std::string out(response_magic);
-  out.reserve(out.size() + 4 + 4 + 1 + EpochId::max_text_bytes + 1 + response.generation.size() +
-              response.answers.size());
   append_u32(out, static_cast<std::uint32_t>(response.count()));
   append_u32(out, response.answer_bytes);
   append_short_text(out, response.epoch.text());
   append_short_text(out, response.generation);
+  return out;
+}
+
+std::string encode_binary(const QueryResponse& response) {
+  std::string out = encode_binary_front(response);
+  out.reserve(out.size() + response.answers.size());
   append(out, response.answers);
   return out;
 }

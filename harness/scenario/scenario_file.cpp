@@ -66,6 +66,16 @@ class Reader {
     return bounded_share(*node);
   }
 
+  [[nodiscard]] std::optional<double> factor(std::string_view key) {
+    const toml::node* const node = table_.get(key);
+    if (node == nullptr) return std::nullopt;
+    constexpr double most = 1'000'000;
+    const auto value = node->value_exact<double>();
+    if (value && *value > 0 && *value <= most) return value;
+    refuse(*node, "needs a number with a point, above 0.0, to 1000000.0");
+    return std::nullopt;
+  }
+
   [[nodiscard]] std::optional<bool> truth(std::string_view key) {
     const toml::node* const node = table_.get(key);
     if (node == nullptr) return std::nullopt;
@@ -201,6 +211,32 @@ Result<RotatePlan> read_rotate(const toml::table& table) {
   return plan;
 }
 
+Result<ThroughputPlan> read_throughput(const toml::table& table) {
+  Reader reader(table, {"table_bytes", "row_bytes", "clients", "seconds", "open_share", "threads",
+                        "max_pass_queries", "min_gain", "max_p99_passes"});
+  ThroughputPlan plan;
+  constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
+  plan.table_bytes = reader.number("table_bytes", mebibyte, mebibyte << 14U).value_or(0);
+  plan.row_bytes = static_cast<std::uint32_t>(
+      reader.number("row_bytes", Geometry::min_row_bytes, Geometry::max_row_bytes)
+          .value_or(plan.row_bytes));
+  plan.clients = reader.numbers("clients", 1, 512);
+  reader.require(plan.table_bytes != 0, "table_bytes");
+  reader.require(!plan.clients.empty(), "clients");
+  if (!std::is_sorted(plan.clients.begin(), plan.clients.end())) {
+    reader.refuse(*table.get("clients"), "needs the fewest clients first");
+  }
+  plan.seconds = static_cast<unsigned>(reader.number("seconds", 1, 600).value_or(plan.seconds));
+  plan.open_share = reader.share("open_share").value_or(plan.open_share);
+  plan.threads = static_cast<unsigned>(reader.number("threads", 0, 4096).value_or(0));
+  plan.max_pass_queries =
+      static_cast<std::uint32_t>(reader.number("max_pass_queries", 0, 1024).value_or(0));
+  plan.min_gain = reader.factor("min_gain");
+  plan.max_p99_passes = reader.factor("max_p99_passes");
+  if (reader.failure()) return tl::unexpected<Error>(*reader.failure());
+  return plan;
+}
+
 // Lets what `changes` says replace values of `table`, into sub-tables.
 void merge(toml::table& table, const toml::table& changes) {
   for (const auto& [key, node] : changes) {
@@ -237,7 +273,7 @@ Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool 
     merge(file, copy);
   }
 
-  Reader reader(file, {"name", "title", "lookup", "scan", "rotate", "smoke"});
+  Reader reader(file, {"name", "title", "lookup", "scan", "rotate", "throughput", "smoke"});
   ScenarioFile scenario;
   scenario.name = reader.text("name").value_or("");
   scenario.title = reader.text("title").value_or(scenario.name);
@@ -262,9 +298,14 @@ Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool 
     if (!plan) return forward_error(plan);
     scenario.rotate = std::move(*plan);
   }
-  if (!scenario.lookup && !scenario.scan && !scenario.rotate) {
+  if (const auto* const table = file["throughput"].as_table()) {
+    auto plan = read_throughput(*table);
+    if (!plan) return forward_error(plan);
+    scenario.throughput = std::move(*plan);
+  }
+  if (!scenario.lookup && !scenario.scan && !scenario.rotate && !scenario.throughput) {
     return fail(ErrorCode::malformed_input,
-                "the scenario file needs a table [lookup], [scan] or [rotate]");
+                "the scenario file needs a table [lookup], [scan], [rotate] or [throughput]");
   }
   return scenario;
 }

@@ -52,12 +52,27 @@ struct RotatePlan {
   std::uint64_t large_bytes = 0;   // then one rotation of an indexed table of this size; 0: none
 };
 
+// Serve a table of random rows over HTTP and ask for single rows from more and more clients.
+struct ThroughputPlan {
+  std::uint64_t table_bytes = 0;
+  std::uint32_t row_bytes = 32;
+  std::vector<std::uint32_t> clients;  // at once, the fewest first
+  unsigned seconds = 4;                // of each load
+  double open_share = 0.7;  // of what clients that ask without a pause get: arrivals by themselves
+  unsigned threads = 0;     // of a pass; 0: every CPU
+  std::uint32_t max_pass_queries = 0;  // 0: the server's default
+  // What is asked, to be said beside what was found; nothing: nothing.
+  std::optional<double> min_gain;        // of the most clients' rate to the fewest's
+  std::optional<double> max_p99_passes;  // p99 of the most clients, in passes as full as theirs
+};
+
 struct ScenarioFile {
   std::string name;   // of the result file: letters, digits and hyphens
   std::string title;  // one line for people
   std::optional<LookupPlan> lookup;
   std::optional<ScanPlan> scan;
   std::optional<RotatePlan> rotate;
+  std::optional<ThroughputPlan> throughput;
 };
 
 // Reads the file. With `smoke`, what its table [smoke] says replaces the values above it, for a

@@ -73,6 +73,9 @@ std::string address_of(int socket) {
   return text.data();
 }
 
+// The longest beginning of a body that is copied behind its head.
+constexpr std::size_t most_joined_bytes = 32 * 1024;
+
 // What the library reads a canonical head from and writes its response to.
 class OneRequestStream final : public httplib::Stream {
  public:
@@ -91,11 +94,27 @@ class OneRequestStream final : public httplib::Stream {
     return static_cast<ssize_t>(taken);
   }
   ssize_t write(const char* from, size_t size) override {
+    const std::string_view text(from, size);
     if (!deadline_) {
+      // The library writes the head at once. It goes out with the beginning of the body: one system
+      // call, one packet, and the peer is woken once.
       deadline_ = in(send_time_);
-      if (!registration_.enter(Phase::sending)) return -1;
+      held_ = text;
+      return registration_.enter(Phase::sending) ? static_cast<ssize_t>(size) : -1;
     }
-    return write_all(transport_, {from, size}, *deadline_) ? static_cast<ssize_t>(size) : -1;
+    bool sent = false;
+    if (!held_.empty() && size <= most_joined_bytes) {
+      held_ += text;
+      sent = flush();
+    } else {
+      sent = flush() && write_all(transport_, text, *deadline_);
+    }
+    return sent ? static_cast<ssize_t>(size) : -1;
+  }
+  // Sends a head that no body followed.
+  bool flush() {
+    const std::string text = std::exchange(held_, {});
+    return text.empty() || write_all(transport_, text, *deadline_);
   }
   // Nothing that is answered depends on where a request came from.
   void get_remote_ip_and_port(std::string&, int&) const override {}
@@ -108,7 +127,8 @@ class OneRequestStream final : public httplib::Stream {
   Transport& transport_;
   ConnectionTable::Registration& registration_;
   std::chrono::milliseconds send_time_;
-  std::optional<Deadline> deadline_;
+  std::optional<Deadline> deadline_;  // since the first write
+  std::string held_;
 };
 
 }  // namespace
@@ -154,7 +174,7 @@ class HttpListener::Router final : public httplib::Server {
   }
 
   // Whether the connection is of further use: the response was written, and did not say otherwise.
-  bool respond(httplib::Stream& stream, bool close, std::string body, int& status) {
+  bool respond(OneRequestStream& stream, bool close, std::string body, int& status) {
     bool closed = false;
     last_response_ = close;
     last_status_ = 0;
@@ -162,7 +182,7 @@ class HttpListener::Router final : public httplib::Server {
       request.body = std::move(body);
     });
     status = last_status_;
-    return written && !last_response_;
+    return written && stream.flush() && !last_response_;
   }
 
  private:

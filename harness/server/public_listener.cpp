@@ -5,11 +5,15 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/elapsed.hpp"
 #include "harness/protocol/epoch_document.hpp"
+#include "harness/protocol/query_binary.hpp"
 #include "harness/server/epoch_entry.hpp"
 #include "harness/server/image_health.hpp"
 #include "harness/server/problem_response.hpp"
@@ -24,11 +28,32 @@ HttpLimits with_body_bound(HttpLimits limits, std::uint32_t max_keys) {
   return limits;
 }
 
+// Answers that are longer are sent from where they are, not copied behind their front.
+constexpr std::size_t most_copied_bytes = 16 * 1024;
+
 // A body and the memory reserved for it, both kept until it has been sent.
 struct Payload {
-  std::string body;
+  std::string front;
+  std::vector<std::byte> answers;  // after it, if they are not in it
   MemoryBudget::Reservation memory;
+
+  [[nodiscard]] std::size_t size() const noexcept { return front.size() + answers.size(); }
+  // A part that begins at the offset.
+  [[nodiscard]] std::string_view from(std::size_t offset) const noexcept {
+    if (offset < front.size()) return std::string_view(front).substr(offset);
+    const auto rest = std::span(answers).subspan(offset - front.size());
+    return {reinterpret_cast<const char*>(rest.data()), rest.size()};
+  }
 };
+
+Payload payload_of(QueryService::Answered answered, Encoding encoding) {
+  protocol::QueryResponse& response = answered.response;
+  if (encoding == Encoding::json || response.answers.size() <= most_copied_bytes) {
+    return {protocol::encode(response, encoding), {}, std::move(answered.memory)};
+  }
+  std::string front = protocol::encode_binary_front(response);
+  return {std::move(front), std::move(response.answers), std::move(answered.memory)};
+}
 
 }  // namespace
 
@@ -102,12 +127,12 @@ void PublicListener::query(QueryKind kind, const httplib::Request& request,
     metrics_.count_refused_query(kind, answered.error().code);
   }
   if (!answered) return set_problem(response, answered.error());
-  const auto payload = std::make_shared<const Payload>(
-      Payload{protocol::encode(answered->response, encoding), std::move(answered->memory)});
+  const auto payload = std::make_shared<const Payload>(payload_of(std::move(*answered), encoding));
   response.set_content_provider(
-      payload->body.size(), std::string(media_type(encoding)),
-      [payload](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
-        return sink.write(payload->body.data() + offset, length);
+      payload->size(), std::string(media_type(encoding)),
+      [payload](std::size_t offset, std::size_t, httplib::DataSink& sink) {
+        const std::string_view part = payload->from(offset);
+        return sink.write(part.data(), part.size());
       });
 }
 

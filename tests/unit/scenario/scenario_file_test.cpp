@@ -71,6 +71,13 @@ TEST_F(ScenarioFileTest, RefusesWithTheLine) {
   EXPECT_NE(message_of("name = 'x'\n[scan\n").find("line 2"), std::string::npos);
   EXPECT_NE(message_of("name = 'x'\n[lookup]\ninput = 'a'\nstate_root = 'beef'\n").find("line 4"),
             std::string::npos);
+  EXPECT_NE(message_of("name = 'x'\n[throughput]\ntable_bytes = 1048576\nclients = [4, 1]\n")
+                .find("line 4"),
+            std::string::npos);
+  EXPECT_NE(message_of("name = 'x'\n[throughput]\ntable_bytes = 1048576\nclients = [1]\n"
+                       "min_gain = 0.0\n")
+                .find("line 5"),
+            std::string::npos);
   EXPECT_NE(message_of("name = '../x'\n[lookup]\ninput = 'a'\n"), "accepted");
   EXPECT_NE(message_of("name = 'x'\n"), "accepted");
   EXPECT_NE(message_of("name = 'x'\n[lookup]\n"), "accepted");
