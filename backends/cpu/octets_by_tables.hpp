@@ -18,8 +18,6 @@ namespace {
 
 // The low half's table, then the high half's.
 inline constexpr std::size_t table_bytes = 32;
-// Items whose tables are made at a time: they stay in the first-level cache for all their columns.
-inline constexpr std::size_t items_with_tables = 64;
 
 // Entry n of the low table: the XOR of those of bytes 0 … 3 of the matrix whose bit in n is set; of
 // the high table, bytes 4 … 7.
@@ -99,10 +97,10 @@ void accumulate_octets_by_tables(const OctetScan& scan) noexcept {
   using Half = typename Isa::Half;
   constexpr std::size_t vectors = Isa::tile_vectors(octets);
   constexpr std::size_t tile = vectors * Vector::bytes;
-  alignas(64) std::uint8_t tables[items_with_tables * octets * table_bytes];
-  for (std::size_t first = 0; first < scan.item_count; first += items_with_tables) {
-    const std::size_t items =
-        scan.item_count - first < items_with_tables ? scan.item_count - first : items_with_tables;
+  alignas(64) std::uint8_t tables[most_items_of_sweep * octets * table_bytes];
+  const std::size_t sweep = items_of_sweep(scan);
+  for (std::size_t first = 0; first < scan.item_count; first += sweep) {
+    const std::size_t items = scan.item_count - first < sweep ? scan.item_count - first : sweep;
     for (std::size_t i = 0; i < items; ++i) {
       for (std::size_t o = 0; o < octets; ++o) {
         make_tables(scan.matrices[o * matrix_stride + first + i],

@@ -117,6 +117,17 @@ void separate(const std::uint8_t* columns, std::size_t bytes, std::uint8_t* page
   }
 }
 
+// Items that are added up before going on to the next columns: so many that accumulators are seldom
+// loaded and stored, few enough for what is made of them to stay in the first-level cache. Of wide
+// items fewer: the same columns of all of them lie in one set of that cache, and more than its ways
+// would drive out the lines that the hardware fetches for the next columns.
+inline constexpr std::size_t most_items_of_sweep = 64;
+inline std::size_t items_of_sweep(const OctetScan& scan) noexcept {
+  constexpr std::size_t wide_columns = 1024;
+  constexpr std::size_t wide_items_of_sweep = 8;
+  return scan.columns >= wide_columns ? wide_items_of_sweep : most_items_of_sweep;
+}
+
 // What a tile of columns asks for while it is scanned: its share of the next block's lines.
 class Ahead {
  public:

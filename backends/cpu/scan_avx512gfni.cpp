@@ -137,7 +137,8 @@ inline __m512i xor_three(__m512i a, __m512i b, __m512i c) noexcept {
 // `vectors` vectors of columns from column `at` on for `octets` octets, two items a step so that
 // one instruction adds both products.
 template <typename Vector, std::size_t vectors, std::size_t octets>
-void accumulate_tile(const OctetScan& scan, std::size_t at) noexcept {
+void accumulate_tile(const OctetScan& scan, std::size_t at, std::size_t first_item,
+                     std::size_t items) noexcept {
   typename Vector::Type sums[octets][vectors];
 #pragma GCC unroll 8
   for (std::size_t o = 0; o < octets; ++o) {
@@ -148,10 +149,11 @@ void accumulate_tile(const OctetScan& scan, std::size_t at) noexcept {
     }
   }
   Ahead ahead(scan, at, vectors * Vector::bytes);
-  const std::uint8_t* item = scan.items + at;
-  const std::uint64_t* matrices = scan.matrices;
+  ahead.skip(first_item);
+  const std::uint8_t* item = scan.items + first_item * scan.item_stride + at;
+  const std::uint64_t* matrices = scan.matrices + first_item;
   std::size_t i = 0;
-  for (; i + 2 <= scan.item_count; i += 2) {
+  for (; i + 2 <= items; i += 2) {
     ahead.ask_for_next_item();
     ahead.ask_for_next_item();
     typename Vector::Type first[vectors];
@@ -172,7 +174,7 @@ void accumulate_tile(const OctetScan& scan, std::size_t at) noexcept {
     item += 2 * scan.item_stride;
     matrices += 2;
   }
-  if (i < scan.item_count) {
+  if (i < items) {
 #pragma GCC unroll 8
     for (std::size_t v = 0; v < vectors; ++v) {
       const auto columns = Vector::load(item + v * Vector::bytes);
@@ -194,19 +196,23 @@ void accumulate_tile(const OctetScan& scan, std::size_t at) noexcept {
 
 template <std::size_t octets>
 void accumulate_all_columns(const OctetScan& scan) noexcept {
-  std::size_t at = 0;
-  for (; at + 64 * tile_vectors <= scan.columns; at += 64 * tile_vectors) {
-    accumulate_tile<Zmm, tile_vectors, octets>(scan, at);
+  const std::size_t sweep = items_of_sweep(scan);
+  for (std::size_t first = 0; first < scan.item_count; first += sweep) {
+    const std::size_t items = scan.item_count - first < sweep ? scan.item_count - first : sweep;
+    std::size_t at = 0;
+    for (; at + 64 * tile_vectors <= scan.columns; at += 64 * tile_vectors) {
+      accumulate_tile<Zmm, tile_vectors, octets>(scan, at, first, items);
+    }
+    if (at + 128 <= scan.columns) {
+      accumulate_tile<Zmm, 2, octets>(scan, at, first, items);
+      at += 128;
+    }
+    if (at + 64 <= scan.columns) {
+      accumulate_tile<Zmm, 1, octets>(scan, at, first, items);
+      at += 64;
+    }
+    if (at < scan.columns) accumulate_tile<Ymm, 1, octets>(scan, at, first, items);
   }
-  if (at + 128 <= scan.columns) {
-    accumulate_tile<Zmm, 2, octets>(scan, at);
-    at += 128;
-  }
-  if (at + 64 <= scan.columns) {
-    accumulate_tile<Zmm, 1, octets>(scan, at);
-    at += 64;
-  }
-  if (at < scan.columns) accumulate_tile<Ymm, 1, octets>(scan, at);
 }
 
 void accumulate_octets(const OctetScan& scan) noexcept {
