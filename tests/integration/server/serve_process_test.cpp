@@ -1,5 +1,6 @@
 // `gyre serve` as a process of its own: ready, asked to stop, gone with 0.
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <csignal>
 #include <fstream>
@@ -179,6 +180,18 @@ TEST_F(ServeProcess, OptionsOfADeviceWithoutOneAreRefused) {
     auto process = run(arguments, "serve.log");
     EXPECT_EQ(process.wait(limit), 1) << text_of("serve.log");
   }
+}
+
+// Whether this build has CUDA or not, and this machine a GPU or not: none is shown to the process.
+TEST_F(ServeProcess, WithoutAGpuTheCudaBackendFailsWithASentence) {
+  build_snapshot();
+  ASSERT_EQ(::setenv("CUDA_VISIBLE_DEVICES", "", 1), 0);
+  auto process = run({"serve", "--snapshot", file("table.manifest.json"), "--party", "0",
+                      "--listen", "127.0.0.1:0", "--backend", "cuda"},
+                     "serve.log");
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
+  EXPECT_EQ(process.wait(limit), 1);
+  EXPECT_NE(text_of("serve.log").find("CUDA"), std::string::npos) << text_of("serve.log");
 }
 
 TEST_F(ServeProcess, WithoutAUsableSnapshotItFailsWithASentence) {
