@@ -5,6 +5,7 @@
 // GYRE_FAULT_MINUTES   instead: pairs for that long
 // GYRE_FAULT_SCHEDULE  only this one, as a failure printed it
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -50,9 +51,17 @@ std::uint64_t seed() {
   return chosen;
 }
 
+constexpr int keep_bytes = 256 << 20;
+
 class FaultSchedules : public testing::Test {
  protected:
-  FaultSchedules() { spdlog::set_level(spdlog::level::off); }
+  FaultSchedules() {
+    spdlog::set_level(spdlog::level::off);
+    // Every rotation takes a ring of some MiB: to map it anew each time costs more than all the
+    // rest.
+    ::mallopt(M_MMAP_THRESHOLD, keep_bytes);
+    ::mallopt(M_TRIM_THRESHOLD, keep_bytes);
+  }
 
   // `must_fire`: the plan's points are certainly hit; which thread comes first may still change
   // what a step finds to do, so one that was not is tried again.
