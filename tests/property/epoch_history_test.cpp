@@ -42,8 +42,17 @@ struct Model {
     std::uint8_t table = 0;
     std::uint64_t seq = 0;
     Rows rows;
-    std::vector<UpdateBatch> accepted;  // that the feed position stands on
-    std::uint64_t reaches_back_to = 0;  // accepted has every batch after this one
+    std::vector<UpdateBatch> accepted;  // that the feed position stands on, in order; a base that
+                                        // was ahead of the feed leaves a gap
+
+    // Every batch after this one, up to the feed position, was accepted.
+    [[nodiscard]] std::uint64_t reaches_back_to() const {
+      std::uint64_t from = seq;
+      for (auto batch = accepted.rbegin(); batch != accepted.rend(); ++batch) {
+        if (batch->seq == from) --from;
+      }
+      return from;
+    }
   };
   State current;
   std::map<std::string, State> by_id;
@@ -82,7 +91,7 @@ RC_GTEST_PROP(EpochHistory, EveryEpochKeepsItsRows, ()) {
       {.retain_epochs = 6, .retain_for = std::chrono::hours(1), .retain_bases = 2});
   Model model;
   const auto remember = [&] { model.by_id[epochs.id().text()] = model.current; };
-  model.current = {1, 5, constant_rows(geometry, 7), {}, 5};
+  model.current = {1, 5, constant_rows(geometry, 7), {}};
   RC_ASSERT(epochs.install(base_of(1, 5, geometry, model.current.rows)).has_value());
   remember();
 
@@ -104,10 +113,9 @@ RC_GTEST_PROP(EpochHistory, EveryEpochKeepsItsRows, ()) {
         Model::State next{table,
                           as_of,
                           constant_rows(geometry, static_cast<std::uint8_t>(*anywhere_in(0, 256))),
-                          {},
-                          0};
+                          {}};
         const auto base = base_of(table, as_of, geometry, next.rows);
-        bool lost = as_of < model.current.seq && as_of < model.current.reaches_back_to;
+        bool lost = as_of < model.current.seq && as_of < model.current.reaches_back_to();
         for (const UpdateBatch& batch : model.current.accepted) {
           if (batch.seq > as_of && !lost) lost = !Model::write(next, batch);
         }
@@ -118,7 +126,6 @@ RC_GTEST_PROP(EpochHistory, EveryEpochKeepsItsRows, ()) {
           break;
         }
         next.accepted = model.current.accepted;
-        next.reaches_back_to = model.current.reaches_back_to;
         if (lost) {
           RC_ASSERT(installed->discarded == model.current.seq - as_of);
           next.rows = rows_of({{}, {}, base.metadata, base.images, {}, {}});
@@ -126,10 +133,6 @@ RC_GTEST_PROP(EpochHistory, EveryEpochKeepsItsRows, ()) {
         } else {
           next.seq = std::max(as_of, model.current.seq);
           RC_ASSERT(installed->discarded == 0U);
-        }
-        // A feed that was moved on has no batches in between.
-        if (next.seq > model.current.seq || next.seq < next.reaches_back_to) {
-          next.reaches_back_to = next.seq;
         }
         model.current = next;
         remember();

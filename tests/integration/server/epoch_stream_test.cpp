@@ -289,6 +289,7 @@ TEST_F(EpochStreamTest, StreamsTakeNoThreadThatQueriesNeed) {
   start([](ServerConfiguration& configuration) {
     never_time_out(configuration);
     configuration.http.max_connections = threads;
+    configuration.queries.max_pass_queries = 1;
     configuration.queries.max_passes = 1;
     configuration.queries.max_waiting = 3;
   });

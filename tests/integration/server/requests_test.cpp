@@ -218,7 +218,7 @@ TEST_F(Requests, AnUnknownEpochIsGone) {
 
 TEST_F(Requests, OtherPathsAndMethodsAreRefused) {
   for (const auto* path : {"/", "/admin/snapshot", "/admin/", "/query/", "/Query", "/query/pages",
-                           "/../etc/passwd", "/%2e%2e/etc/passwd", "//query", "/epoch/stream"}) {
+                           "/../etc/passwd", "/%2e%2e/etc/passwd", "//query", "/epoch/streams"}) {
     expect(get_request(path), 404, "not_found");
   }
   const auto expect_allowed = [&](const std::string& request, const std::string& allowed) {
