@@ -51,7 +51,13 @@ struct EpochWriter::Replay {
 };
 
 EpochWriter::EpochWriter(EpochTable& epochs, Sha256 sha256, WriterLimits limits)
-    : epochs_(epochs), sha256_(sha256), limits_(limits) {}
+    : epochs_(epochs), sha256_(sha256), limits_(limits) {
+  if (const auto current = epochs_.current()) {
+    auto changes = changes_of(current->epoch());
+    if (!changes) throw std::bad_alloc();
+    changes_ = std::move(*changes);
+  }
+}
 
 Result<RowChanges> EpochWriter::changes_of(const Epoch& epoch) const {
   return RowChanges::of(epoch.overlay, epoch.metadata.geometry.row_bytes, limits_.max_overlay_rows);

@@ -28,7 +28,8 @@ struct WriterLimits {
 // wait.
 class EpochWriter {
  public:
-  // `epochs` must outlive the writer and have no other writer.
+  // `epochs` must outlive the writer and have no other writer; an epoch that it has already is gone
+  // on from. Throws std::bad_alloc.
   EpochWriter(EpochTable& epochs, Sha256 sha256, WriterLimits limits);
 
   struct Applied {

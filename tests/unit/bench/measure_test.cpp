@@ -8,6 +8,8 @@
 
 #include "backends/cpu/executor.hpp"
 #include "backends/reference/reference_backend.hpp"
+#include "harness/bench/baselines.hpp"
+#include "harness/bench/batch_measure.hpp"
 #include "harness/bench/read_bandwidth.hpp"
 #include "tests/support/code_of.hpp"
 
@@ -109,6 +111,63 @@ TEST(ScanMeasurement, RefusesWrongAnswersAndPlansThatDoNotFit) {
   const auto slow = make_synthetic_image(reference, plan.geometry, plan.seed);
   ASSERT_TRUE(slow);
   EXPECT_EQ(code_of(measure_single_query_scan(**slow, plan)), ErrorCode::bad_configuration);
+}
+
+TEST(BatchMeasurement, SaysWhatItMeasuredAndRefusesWrongAnswers) {
+  const Geometry geometry{.rows = 128 * 40, .row_bytes = 32, .rows_per_page = 128};
+  const auto backend = CpuBackend::create({.kernel = "portable", .threads = 2});
+  ASSERT_TRUE(backend);
+  const auto image = make_synthetic_image(**backend, geometry, 1);
+  ASSERT_TRUE(image);
+  for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
+    BatchPlan plan{.kind = kind, .queries = 11, .repetitions = 3};
+    const auto figures = measure_batch(**image, plan);
+    ASSERT_TRUE(figures) << figures.error().message;
+    EXPECT_EQ(figures->kernel, "portable");
+    EXPECT_EQ(figures->threads, 2U);
+    for (const Spread& spread : {figures->read_rate, figures->pass_seconds, figures->scan_rate,
+                                 figures->ratio_to_read, figures->gain, figures->gain_of_scan}) {
+      EXPECT_GT(spread.lowest, 0);
+      EXPECT_LE(spread.lowest, spread.median);
+      EXPECT_LE(spread.median, spread.highest);
+    }
+    plan.seed = 2;
+    EXPECT_EQ(code_of(measure_batch(**image, plan)), ErrorCode::internal);
+  }
+  EXPECT_EQ(code_of(measure_batch(**image, {.queries = 0})), ErrorCode::bad_configuration);
+  EXPECT_EQ(code_of(measure_batch(**image, {.repetitions = 0})), ErrorCode::bad_configuration);
+}
+
+TEST(Baselines, AnswerWhatTheirBitsSelect) {
+  constexpr std::size_t rows = 64;
+  for (const std::size_t row_bytes : {4U, 32U, 36U, 68U}) {
+    std::vector<std::uint8_t> table(rows * row_bytes);
+    fill_synthetic(3, 0, std::as_writable_bytes(std::span(table)));
+    std::vector<std::vector<std::uint8_t>> selections(16, std::vector<std::uint8_t>(rows / 8 + 1));
+    std::vector<const std::uint8_t*> bits;
+    for (std::size_t q = 0; q < selections.size(); ++q) {
+      for (std::size_t i = 0; i < selections[q].size(); ++i) {
+        selections[q][i] = static_cast<std::uint8_t>(37 * i + 11 * q + 5);
+      }
+      bits.push_back(selections[q].data());
+    }
+    for (const Baseline& baseline : baselines) {
+      std::vector<std::uint8_t> expected(baseline.queries * row_bytes, 0x77);
+      std::vector<std::uint8_t> answers = expected;
+      for (std::size_t q = 0; q < baseline.queries; ++q) {
+        for (std::size_t r = 0; r < rows; ++r) {
+          const std::size_t bit = 8 + r;
+          if (((unsigned{selections[q][bit / 8]} >> (bit % 8)) & 1U) == 0) continue;
+          for (std::size_t b = 0; b < row_bytes; ++b) {
+            auto& byte = expected[q * row_bytes + b];
+            byte = static_cast<std::uint8_t>(byte ^ table[r * row_bytes + b]);
+          }
+        }
+      }
+      baseline.scan(table.data(), row_bytes, rows, bits.data(), 8, answers.data());
+      EXPECT_EQ(answers, expected) << baseline.name << ", rows of " << row_bytes << " bytes";
+    }
+  }
 }
 
 }  // namespace
