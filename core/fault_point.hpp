@@ -133,14 +133,14 @@ enum class FaultPoint : std::uint8_t {
 struct FaultPointDescription {
   static constexpr std::size_t max_codes = 4;
 
-  FaultPoint point{};
   std::string_view name;
   std::string_view where;
-  FaultActions actions{};
-  std::array<ErrorCode, max_codes> code_list{};
-  std::size_t code_count = 0;
   std::string_view effect;
   std::string_view afterwards;
+  std::size_t code_count = 0;
+  std::array<ErrorCode, max_codes> code_list{};
+  FaultPoint point{};
+  FaultActions actions{};
 
   // Those that it can really fail with, the first for a `return` that names none.
   [[nodiscard]] constexpr std::span<const ErrorCode> codes() const noexcept {
@@ -178,10 +178,15 @@ constexpr Codes codes(Code... code) {
 using enum ErrorCode;
 
 inline constexpr FaultPointDescription rows[] = {
-#define GYRE_DESCRIBE(identifier, name, where, actions, errors, effect, afterwards)        \
-  FaultPointDescription{                                                                   \
-      FaultPoint::identifier, name,   where,     FaultActions::actions, codes errors.list, \
-      codes errors.count,     effect, afterwards},
+#define GYRE_DESCRIBE(identifier, name, where, actions, errors, effect, afterwards) \
+  FaultPointDescription{name,                                                       \
+                        where,                                                      \
+                        effect,                                                     \
+                        afterwards,                                                 \
+                        codes errors.count,                                         \
+                        codes errors.list,                                          \
+                        FaultPoint::identifier,                                     \
+                        FaultActions::actions},
     GYRE_FAULT_POINTS_TABLE(GYRE_DESCRIBE)
 #undef GYRE_DESCRIBE
 };
