@@ -70,8 +70,9 @@ inline void transpose_bits_between(__m256i (&x)[8]) noexcept {
 #pragma GCC unroll 8
   for (std::size_t i = 0; i < 4; ++i) swap_between<4>(x[i], x[i + 4], 0x0f0f0f0f0f0f0f0fU);
 #pragma GCC unroll 8
-  for (std::size_t i = 0; i < 8; i += (i % 4 == 1 ? 3 : 1)) {
+  for (std::size_t i = 0; i < 8; i += 4) {
     swap_between<2>(x[i], x[i + 2], 0x3333333333333333U);
+    swap_between<2>(x[i + 1], x[i + 3], 0x3333333333333333U);
   }
 #pragma GCC unroll 8
   for (std::size_t i = 0; i < 8; i += 2) swap_between<1>(x[i], x[i + 1], 0x5555555555555555U);

@@ -11,6 +11,7 @@
 #if !defined(__clang__)
 // g++ 12 takes the undefined value inside its own intrinsics for a mistake of their user.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
 #include "backends/cpu/scan_generic.hpp"
