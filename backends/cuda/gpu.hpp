@@ -88,11 +88,12 @@ template <Result<void*> (Gpu::*allocate)(std::uint64_t), void (Gpu::*give_back)(
 class GpuBuffer {
  public:
   GpuBuffer() = default;
-  [[nodiscard]] static Result<GpuBuffer> create(std::shared_ptr<Gpu> gpu, std::uint64_t bytes) {
+  [[nodiscard]] static Result<GpuBuffer> create(const std::shared_ptr<Gpu>& gpu,
+                                                std::uint64_t bytes) {
     auto memory = (gpu.get()->*allocate)(bytes);
     if (!memory) return forward_error(memory);
     GpuBuffer buffer;
-    buffer.gpu_ = std::move(gpu);
+    buffer.gpu_ = gpu;
     buffer.memory_ = *memory;
     buffer.bytes_ = bytes;
     return buffer;
