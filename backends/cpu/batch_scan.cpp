@@ -97,7 +97,9 @@ Result<void> BatchScan::prepare(const Geometry& geometry, QueryKind kind) {
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "no memory for the queries of a pass");
   }
-  const std::size_t workers = std::min<std::size_t>(core_.executor().threads(), plan_.tasks());
+  // An arena of oneTBB for one thread lets a second one in all the same.
+  const std::size_t workers =
+      std::min<std::size_t>(std::max(core_.executor().threads(), 2U), plan_.tasks());
   return workspaces_.allocate(shape_, workers, core_.memory());
 }
 

@@ -19,10 +19,17 @@ Result<void> make_current(int device) {
   return result_of(cudaSetDevice(device));
 }
 
+// What goes wrong while something is given back must not be blamed on the thread's next launch.
+void forget_error() noexcept {
+  static_cast<void>(cudaGetLastError());
+}
+
 class RuntimeEvent final : public Event {
  public:
   explicit RuntimeEvent(cudaEvent_t event) noexcept : event_(event) {}
-  ~RuntimeEvent() override { static_cast<void>(cudaEventDestroy(event_)); }
+  ~RuntimeEvent() override {
+    if (cudaEventDestroy(event_) != cudaSuccess) forget_error();
+  }
 
   [[nodiscard]] cudaEvent_t get() const noexcept { return event_; }
 
@@ -33,7 +40,9 @@ class RuntimeEvent final : public Event {
 class RuntimeStream final : public Stream {
  public:
   RuntimeStream(int device, cudaStream_t stream) noexcept : device_(device), stream_(stream) {}
-  ~RuntimeStream() override { static_cast<void>(cudaStreamDestroy(stream_)); }
+  ~RuntimeStream() override {
+    if (cudaStreamDestroy(stream_) != cudaSuccess) forget_error();
+  }
 
   [[nodiscard]] Result<void> copy_up(void* to, const void* from, std::uint64_t bytes) override {
     return copy(to, from, bytes, cudaMemcpyHostToDevice);

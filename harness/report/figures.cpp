@@ -100,7 +100,8 @@ bool is_bound_of_another(const Benchmark& benchmark, std::string_view counter) {
 Figure figure_of(const std::string& name, const std::string& counter, const Benchmark& benchmark) {
   std::vector<double> values = benchmark.values.at(counter);
   std::sort(values.begin(), values.end());
-  Figure figure{.name = name + ": " + counter, .value = values[values.size() / 2]};
+  Figure figure{.name = name + ": " + counter,
+                .value = (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2};
   const auto bound = [&](std::string_view suffix, bool least) {
     const auto found = benchmark.values.find(counter + std::string(suffix));
     if (found != benchmark.values.end()) {
@@ -139,6 +140,7 @@ Result<ResultFigures> figures_of_benchmarks(const Json& document) {
       result.figures.push_back(figure_of(name, counter, benchmark));
     }
   }
+  if (result.figures.empty()) return no_result();
   return result;
 }
 

@@ -399,6 +399,8 @@ class Bench {
 }  // namespace
 
 Result<void> run_benchmarks(const std::shared_ptr<Gpu>& gpu, double seconds) {
+  // Whole lines, also if this is killed for taking too long.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   return Bench(gpu, seconds).run();
 }
 
