@@ -1,5 +1,6 @@
 #include "backends/cuda/top_of_tree.hpp"
 
+#include <cassert>
 #include <utility>
 
 #include "core/dpf/expansion_kernel.hpp"
@@ -22,6 +23,7 @@ dpf::ChildCorrections of_level(const dpf::LevelCorrection& level) noexcept {
 TreeTop top_of_tree(const dpf::Key& key, std::uint64_t leaves) {
   const dpf::ExpansionKernel& kernel = dpf::best_expansion_kernel();
   const auto depth = static_cast<unsigned>(key.levels.size());
+  assert(depth > 0);  // more than 128 leaves have a level above them
   TreeTop top{};
   top.corrections.value = key.value_correction;
   for (unsigned level = 0; level < depth; ++level) {
