@@ -70,15 +70,25 @@ void check_clients(const Findings& findings) {
     of_client[{request.server, request.client}].push_back(&request);
   }
   for (const auto& [client, requests] : of_client) {
-    const Request* newest = nullptr;
-    for (const Request* request : requests) {
-      const bool of_current = std::holds_alternative<CurrentEpoch>(request->asked);
-      if (newest != nullptr && of_current && newest->time.before(request->time) &&
+    std::vector<const Request*> ended = requests;
+    std::stable_sort(ended.begin(), ended.end(), [](const Request* one, const Request* other) {
+      return one->time.latest() < other->time.latest();
+    });
+    std::vector<const Request*> begun = requests;
+    std::stable_sort(begun.begin(), begun.end(), [](const Request* one, const Request* other) {
+      return one->time.begin < other->time.begin;
+    });
+    const Request* newest = nullptr;  // of those that ended before the one looked at began
+    auto next = ended.begin();
+    for (const Request* request : begun) {
+      for (; next != ended.end() && (*next)->time.before(request->time); ++next) {
+        if (newest == nullptr || (*next)->generation > newest->generation) newest = *next;
+      }
+      if (newest != nullptr && std::holds_alternative<CurrentEpoch>(request->asked) &&
           request->generation < newest->generation) {
         findings.add(Invariant::monotonic, "a client is taken back to an older generation",
                      {findings.text(*newest), findings.text(*request)});
       }
-      if (newest == nullptr || request->generation > newest->generation) newest = request;
     }
   }
 }

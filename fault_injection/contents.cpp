@@ -60,7 +60,7 @@ Content Contents::applied(const Content& before, const UpdateBatch& batch) const
   next.id = before.id.after(batch.seq, binary_form(batch), sha256_);
   const std::uint64_t row_bytes = before.metadata.geometry.row_bytes;
   for (const TableUpdate& part : batch.tables) {
-    const bool fits = part.table == before.metadata.table &&
+    const bool fits = !part.rows.empty() && part.table == before.metadata.table &&
                       part.data.size() == part.rows.size() * row_bytes &&
                       part.rows.back() < before.metadata.geometry.rows;
     for (std::size_t i = 0; fits && i < part.rows.size(); ++i) {

@@ -138,6 +138,9 @@ class Engine {
     const Term* const chosen = choose(where, point, hit);
     if (chosen == nullptr || chosen->action == FaultAction::off) return std::nullopt;
     const Term term = *chosen;  // arm() may come while this thread sleeps
+    // Before the lock is let go: a release while somebody is told of the firing counts.
+    const std::uint64_t releases = point.releases;
+    const std::uint64_t plans = plans_;
     ++point.firings;
     const Firing firing{where, hit, term, Clock::now()};
     if (firings_.size() < max_firings) firings_.push_back(firing);
@@ -166,15 +169,12 @@ class Engine {
       case FaultAction::corrupt:
         if (bytes != nullptr) corrupt(*bytes, term.argument, mix(seed_ ^ mix(hit)));
         break;
-      case FaultAction::pause: {
-        const std::uint64_t releases = point.releases;
-        const std::uint64_t plans = plans_;
+      case FaultAction::pause:
         ++point.paused;
         changed_.notify_all();
         changed_.wait(lock, [&] { return point.releases != releases || plans_ != plans; });
         --point.paused;
         break;
-      }
       case FaultAction::crash:
         // As from outside: no destructor runs, nothing is flushed.
         ::kill(::getpid(), SIGKILL);

@@ -144,11 +144,9 @@ Result<void> serve(const ServeSettings& settings, const Backends& backends,
   server.listener().announce_drain();
   administration.stop();
   std::this_thread::sleep_for(settings.drain_delay);
-  if (admin != nullptr) {
-    admin->drain(std::chrono::steady_clock::now() + settings.drain_timeout);
-  }
-  const bool finished =
-      server.listener().drain(std::chrono::steady_clock::now() + settings.drain_timeout);
+  const auto deadline = std::chrono::steady_clock::now() + settings.drain_timeout;
+  const bool finished = server.listener().drain(deadline);
+  if (admin != nullptr) admin->drain(deadline);
   const server::HttpStatistics counts = server.listener().http().statistics();
   spdlog::info("event=stopped finished={} accepted={} evicted={} refused={}", finished,
                counts.accepted, counts.evicted, counts.refused);

@@ -70,7 +70,7 @@ void add_serve_options(Options& options) {
       "answers that are not yet sent, of all requests")(
       "max-pass-queries", number(queries.max_pass_queries),
       "queries that one scan answers, of all requests together; 1 to 1024")(
-      "max-passes", number(queries.max_passes), "scans at once, of different snapshots; 1 to 16")(
+      "max-passes", number(queries.max_passes), "scans at once, of different images; 1 to 16")(
       "max-waiting", number(queries.max_waiting), "requests that wait for a scan; more get 503")(
       "queue-timeout", seconds(queries.patience), "how long one of them waits for its first scan")(
       "request-timeout", seconds(queries.request_time),

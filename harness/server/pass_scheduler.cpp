@@ -241,6 +241,29 @@ PassScheduler::Batch PassScheduler::take_batch(Group& group) const {
   return batch;
 }
 
+namespace {
+
+// The pass at once or, where there is no memory for what many queries need together, one query
+// after another: slow, but beside a rotation that leaves little memory they are answered all the
+// same.
+Result<void> answer_thriftily(const Images& images, const Pass& pass,
+                              std::span<std::byte> answers) {
+  auto answered = answer_from(images, pass, answers);
+  if (answered || answered.error().code != ErrorCode::out_of_memory || pass.queries.size() == 1) {
+    return answered;
+  }
+  const Geometry& geometry = images.front()->geometry();
+  for (const Query& query : pass.queries) {
+    const Pass one{{&query, 1}};
+    const auto bytes = static_cast<std::size_t>(one.answer_bytes(geometry));
+    if (answered = answer_from(images, one, answers.first(bytes)); !answered) return answered;
+    answers = answers.subspan(bytes);
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> PassScheduler::run(const Batch& batch) noexcept try {
   const auto answers_of = [](const Batch::Slice& slice) {
     return std::span(slice.ticket->answers)
@@ -259,11 +282,11 @@ Result<void> PassScheduler::run(const Batch& batch) noexcept try {
   // The same images for all of them.
   const Epoch& epoch = first.ticket->lease->epoch();
   const Pass pass{queries};
-  if (batch.slices.size() == 1) return answer_from(epoch.images, pass, answers_of(first));
+  if (batch.slices.size() == 1) return answer_thriftily(epoch.images, pass, answers_of(first));
 
   std::vector<std::byte> together(
       static_cast<std::size_t>(pass.answer_bytes(epoch.metadata.geometry)));
-  if (auto answered = answer_from(epoch.images, pass, together); !answered) return answered;
+  if (auto answered = answer_thriftily(epoch.images, pass, together); !answered) return answered;
   auto from = together.begin();
   for (const Batch::Slice& slice : batch.slices) {
     const auto to = answers_of(slice);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -120,14 +121,20 @@ void PublicListener::query(QueryKind kind, const httplib::Request& request,
                                 ? Encoding::json
                                 : Encoding::binary;
   const auto begun = std::chrono::steady_clock::now();
-  auto answered = answer(kind, request.body, encoding);
-  if (answered) {
-    metrics_.count_answered_query(kind, answered->response.count(), seconds_since(begun));
-  } else {
-    metrics_.count_refused_query(kind, answered.error().code);
+  std::shared_ptr<const Payload> payload;
+  try {
+    auto answered = answer(kind, request.body, encoding);
+    if (!answered) {
+      metrics_.count_refused_query(kind, answered.error().code);
+      return set_problem(response, answered.error());
+    }
+    const auto count = answered->response.count();
+    payload = std::make_shared<const Payload>(payload_of(std::move(*answered), encoding));
+    metrics_.count_answered_query(kind, count, seconds_since(begun));
+  } catch (const std::bad_alloc&) {
+    metrics_.count_refused_query(kind, ErrorCode::out_of_memory);
+    throw;  // the listener's to answer
   }
-  if (!answered) return set_problem(response, answered.error());
-  const auto payload = std::make_shared<const Payload>(payload_of(std::move(*answered), encoding));
   response.set_content_provider(
       payload->size(), std::string(media_type(encoding)),
       [payload](std::size_t offset, std::size_t, httplib::DataSink& sink) {

@@ -108,7 +108,7 @@ void read_streams(const StreamStatistics& counts, Readings& out) {
   out.counter("gyre_streams_too_slow_total", "Streams cut off because nobody read them.",
               counts.too_slow);
   out.counter("gyre_stream_events_total", "Events sent, to all streams together.", counts.sent);
-  out.counter("gyre_stream_events_left_out_total", "Events that slow streams were spared.",
+  out.counter("gyre_stream_events_left_out_total", "Generations that streams passed over.",
               counts.left_out);
 }
 
