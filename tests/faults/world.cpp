@@ -16,10 +16,10 @@ std::uint64_t capacity(DeviceRoom room) {
   return room == DeviceRoom::for_two_images ? 3 * geometry.bytes() : geometry.bytes() * 3 / 2;
 }
 
-// So that a request of several keys takes several turns.
+// So that a request of several keys takes several passes.
 server::QueryLimits query_limits() {
   server::QueryLimits limits;
-  limits.keys_per_turn = 2;
+  limits.max_pass_queries = 2;
   return limits;
 }
 
