@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 
 #include "core/cpu_features.hpp"
@@ -100,12 +101,11 @@ void register_cases() {
               one.plan.kind = kind == "page" ? QueryKind::page : QueryKind::row;
               one.plan.queries = queries;
               one.plan.repetitions = static_cast<unsigned>(repetitions);
-              const std::string name = kind + "/rows:" + std::to_string(row_bytes) +
-                                       "/mib:" + std::to_string(mib) +
-                                       "/threads:" + std::to_string(threads) + "/" + kernel +
-                                       "/queries:" + std::to_string(queries);
+              std::ostringstream name;
+              name << kind << "/rows:" << row_bytes << "/mib:" << mib << "/threads:" << threads
+                   << "/" << kernel << "/queries:" << queries;
               benchmark::RegisterBenchmark(
-                  name.c_str(), [one](benchmark::State& state) { measure(state, one, last); })
+                  name.str().c_str(), [one](benchmark::State& state) { measure(state, one, last); })
                   ->UseManualTime()
                   ->Iterations(1)
                   ->Unit(benchmark::kMillisecond);
