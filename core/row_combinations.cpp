@@ -112,12 +112,14 @@ void RowCombinations::add(std::uint64_t first_row, std::span<const std::byte> ro
     const std::size_t count = std::min(rows_at_once, rows.size() / row_bytes_);
     const auto some = std::span(masks).first(count);
     masks_.fill(first_row, some);
-    // A vector may read past a row only where another row follows.
-    const bool last_is_short = stride_ != row_bytes_ && count * row_bytes_ == rows.size();
-    add_with_masks(some.first(last_is_short ? count - 1 : count), rows.data());
-    if (last_is_short) {
-      std::memcpy(padded_row_.data(), rows.last(row_bytes_).data(), row_bytes_);
-      add_with_masks(some.last(1), padded_row_.data());
+    // A vector may read past a row only where enough rows follow.
+    const std::size_t rows_past = divide_rounding_up(stride_ - row_bytes_, row_bytes_);
+    const std::size_t left = rows.size() / row_bytes_;
+    const std::size_t whole = std::min(count, left > rows_past ? left - rows_past : 0);
+    add_with_masks(some.first(whole), rows.data());
+    for (std::size_t i = whole; i < count; ++i) {
+      std::memcpy(padded_row_.data(), rows.data() + i * row_bytes_, row_bytes_);
+      add_with_masks(some.subspan(i, 1), padded_row_.data());
     }
     first_row += count;
     rows = rows.subspan(count * row_bytes_);
