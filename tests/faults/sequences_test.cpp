@@ -135,7 +135,7 @@ class Step final : public rc::state::Command<Model, Server> {
 
   void checkPreconditions(const Model& model) const override {
     if (kind_ == Kind::roll_back) RC_PRE(which_ < model.earlier.size() && is_certain(model));
-    if (kind_ == Kind::query) RC_PRE(which_ == model.earlier.size() || is_certain(model));
+    if (kind_ == Kind::query) RC_PRE(which_ >= model.earlier.size() || is_certain(model));
     if (kind_ == Kind::resend) RC_PRE(!model.current.batches.empty());
   }
 
@@ -248,7 +248,7 @@ class Step final : public rc::state::Command<Model, Server> {
 
   const Kind kind_;
   const unsigned base_;
-  const std::size_t which_;  // of the earlier ones; one past the last: the current one
+  const std::size_t which_;  // of the earlier ones; past the last: the current one
   const std::size_t keys_;
   const bool page_;
   std::optional<FaultPoint> fault_;
