@@ -25,7 +25,7 @@ tl::unexpected<Error> no_result() {
               "a result is what gyre run or a benchmark wrote: JSON with measured figures");
 }
 
-std::string text_or(const Json& object, const char* member, std::string otherwise) {
+std::string text_or(const Json& object, const char* member, const char* otherwise) {
   const auto found = object.find(member);
   return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
 }
@@ -54,7 +54,9 @@ void collect(const Json& value, const std::string& path, unsigned depth,
     figures.push_back({.name = path, .value = value.get<double>()});
   } else if (value.is_array()) {
     for (std::size_t i = 0; i < value.size(); ++i) {
-      collect(value[i], path + "[" + std::to_string(i) + "]", depth + 1, figures);
+      std::string element = path;
+      element.append("[").append(std::to_string(i)).append("]");
+      collect(value[i], element, depth + 1, figures);
     }
   } else if (value.is_object()) {
     const auto median = number_in(value, "median");
@@ -67,7 +69,9 @@ void collect(const Json& value, const std::string& path, unsigned depth,
     }
     for (const auto& [name, member] : value.items()) {
       if (describes(name)) continue;
-      collect(member, path.empty() ? name : path + "." + name, depth + 1, figures);
+      std::string under = path;
+      if (!under.empty()) under.append(".");
+      collect(member, under.append(name), depth + 1, figures);
     }
   }
 }
