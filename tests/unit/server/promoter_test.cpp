@@ -77,8 +77,9 @@ class PromoterTest : public testing::Test {
   }
   [[nodiscard]] Lease current() const { return epochs_.lease(CurrentEpoch{}).value(); }
   [[nodiscard]] std::vector<std::string> residencies() const {
+    const Lease lease = current();
     std::vector<std::string> names;
-    for (const auto& image : current().epoch().images) names.emplace_back(image->residency());
+    for (const auto& image : lease.epoch().images) names.emplace_back(image->residency());
     return names;
   }
   // Two services ask the current epoch for a row of that table.
@@ -127,7 +128,8 @@ TEST_F(PromoterTest, UpdatesAreFoldedOnTheHostWhereADeviceHasRoomForOneImageOnly
   retirer_.drain();
   EXPECT_EQ(look(), Promotion::promoted);
   EXPECT_EQ(residencies(), both_);
-  for (const auto& image : current().epoch().images) {
+  const Lease lease = current();
+  for (const auto& image : lease.epoch().images) {
     std::vector<std::byte> read(geometry.row_bytes);
     ASSERT_TRUE(image->read_rows(321, read));
     EXPECT_EQ(read, row);
