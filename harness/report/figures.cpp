@@ -133,7 +133,7 @@ Result<ResultFigures> figures_of_benchmarks(const Json& document) {
     if (text_or(run, "run_type", "iteration") != "iteration" || run.contains("error_occurred")) {
       continue;
     }
-    const std::string name = text_or(run, "run_name", text_or(run, "name", "unnamed"));
+    const std::string name = text_or(run, "run_name", text_or(run, "name", "unnamed").c_str());
     if (benchmarks.count(name) == 0) order.push_back(name);
     add_repetition(run, benchmarks[name]);
   }
