@@ -133,9 +133,10 @@ class Step final : public rc::state::Command<Model, Server> {
     if (!points.empty() && *anywhere_in(0, 3) == 0) fault_ = *rc::gen::elementOf(points);
   }
 
+  // In parentheses: RapidCheck takes a bare condition apart, and evaluates both sides of it.
   void checkPreconditions(const Model& model) const override {
-    if (kind_ == Kind::roll_back) RC_PRE(which_ < model.earlier.size() && is_certain(model));
-    if (kind_ == Kind::query) RC_PRE(which_ >= model.earlier.size() || is_certain(model));
+    if (kind_ == Kind::roll_back) RC_PRE((which_ < model.earlier.size() && is_certain(model)));
+    if (kind_ == Kind::query) RC_PRE((which_ >= model.earlier.size() || is_certain(model)));
     if (kind_ == Kind::resend) RC_PRE(!model.current.batches.empty());
   }
 
