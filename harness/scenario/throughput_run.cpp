@@ -224,11 +224,11 @@ Result<ThroughputFigures> run_throughput(const ThroughputPlan& plan, std::uint64
     auto closed = measure(*subject, plan, clients, 0, seed);
     if (!closed) return forward_error(closed);
     const double offered = closed->per_second * plan.open_share;
-    figures.closed.push_back(std::move(*closed));
+    figures.closed.push_back(*closed);
     if (offered <= 0) continue;
     auto open = measure(*subject, plan, clients, offered, seed);
     if (!open) return forward_error(open);
-    figures.open.push_back(std::move(*open));
+    figures.open.push_back(*open);
   }
   progress("asking", figures.closed.size(), plan.clients.size());
   return figures;

@@ -60,7 +60,8 @@ RC_GTEST_PROP(FairShares, AreWithinTheBoundsFairAndAsManyAsFit, ()) {
     if (next == requests.size() || shares[i] < shares[next]) next = i;
   }
   if (next < requests.size()) {
-    RC_ASSERT(total == bounds.queries || bytes + requests[next].answer_bytes > bounds.answer_bytes);
+    RC_ASSERT(
+        (total == bounds.queries || bytes + requests[next].answer_bytes > bounds.answer_bytes));
   }
 }
 
