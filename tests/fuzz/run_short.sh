@@ -24,6 +24,7 @@ for target in key-fuzzer message-fuzzer http-fuzzer manifest-fuzzer update-fuzze
     passed=$((passed + 1))
   else
     tail -n 60 "$findings/$target.log"
+    echo "FAILED $target"
     failed=$((failed + 1))
   fi
 done
