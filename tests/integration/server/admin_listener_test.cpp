@@ -241,7 +241,7 @@ TEST_F(AdminListenerTest, EveryRequestLeavesOneLineAndNoSecret) {
   };
   one_line_says(
       {"who=admin peer=127.0.0.1", "method=GET route=/admin/rotations status=200 code=-"});
-  one_line_says({"who=admin", "method=GET route=- status=404"});
+  one_line_says({"who=admin", "route=- status=404"});
   one_line_says({"who=stranger", "status=401 code=unauthorized"});
   one_line_says(
       {"who=admin", "method=POST route=/admin/snapshot status=400 code=malformed_request"});
