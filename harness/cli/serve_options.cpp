@@ -17,6 +17,9 @@ namespace {
 
 namespace po = boost::program_options;
 
+// A key lies in one of three rows, and a client asks for all of them in one request.
+constexpr std::int64_t keys_of_a_lookup = 3;
+
 double in_seconds(std::chrono::milliseconds time) {
   return static_cast<double>(time.count()) / 1000;
 }
@@ -64,7 +67,7 @@ void add_serve_options(Options& options) {
       "tls-key", text("FILE"), "PEM private key, unencrypted")(
       "allow-plain", po::bool_switch(),
       "listen off loopback without TLS; only for a proxy in front that ends TLS")(
-      "max-keys", number(queries.max_keys), "keys in one request")(
+      "max-keys", number(queries.max_keys), "keys in one request, 3 or more")(
       "max-answer-bytes", number(queries.max_answer_bytes), "answers to one request together")(
       "answer-memory-bytes", number(queries.answer_memory_bytes),
       "answers that are not yet sent, of all requests")(
@@ -120,7 +123,7 @@ Result<ServeSettings> read_serve_settings(const po::variables_map& values) {
   OptionReader reader(values);
   std::int64_t retain_seconds = 0;
   reader.number("party", server.party, 0);
-  reader.number("max-keys", server.queries.max_keys);
+  reader.number("max-keys", server.queries.max_keys, keys_of_a_lookup);
   reader.number("max-answer-bytes", server.queries.max_answer_bytes);
   reader.number("answer-memory-bytes", server.queries.answer_memory_bytes);
   reader.number("max-pass-queries", server.queries.max_pass_queries);

@@ -9,8 +9,9 @@
 
 namespace gyre::report {
 
-// Writes DIRECTORY/NAME-TIME.json (UTC, to the second) whole or not at all and returns its path.
-// The directory is made if it is missing. Errors: io_failed.
+// Writes DIRECTORY/NAME-TIME.json (UTC, to the second; a further one of that second gets -2, -3, …)
+// whole or not at all and returns its path. The directory is made if it is missing. Overwrites
+// nothing. Errors: io_failed.
 [[nodiscard]] Result<std::filesystem::path> write_result(const std::filesystem::path& directory,
                                                          std::string_view name,
                                                          const nlohmann::json& result);

@@ -219,7 +219,7 @@ TEST_F(ServeProcess, OptionsThatCannotBeAreRefused) {
       {"--snapshot", "x"},
       {"--snapshot", "x", "--party", "2"},
       {"--snapshot", "x", "--party", "-1"},
-      {"--snapshot", "x", "--party", "0", "--max-keys", "0"},
+      {"--snapshot", "x", "--party", "0", "--max-keys", "2"},
       {"--snapshot", "x", "--party", "0", "--max-keys", "-1"},
       {"--snapshot", "x", "--party", "0", "--head-timeout", "0"},
       {"--snapshot", "x", "--party", "0", "--head-timeout", "nan"},

@@ -71,6 +71,18 @@ TEST(ResultFile, IsWholeAndNamedByTime) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(ResultFile, NeverReplacesAnother) {
+  const auto directory = std::filesystem::path(testing::TempDir()) / "gyre-report-many-test";
+  std::filesystem::remove_all(directory);
+  for (int run = 0; run < 5; ++run) {
+    const auto path = write_result(directory, "trial", {{"run", run}});
+    ASSERT_TRUE(path);
+    EXPECT_EQ(nlohmann::json::parse(std::ifstream(*path))["run"], run);
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory), {}), 5);
+  std::filesystem::remove_all(directory);
+}
+
 TEST(ResultFile, SaysWhenItCannotBeWritten) {
   const auto path = write_result("/proc/no-such-place", "trial", {});
   ASSERT_FALSE(path);
