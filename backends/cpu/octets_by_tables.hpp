@@ -70,8 +70,8 @@ void accumulate_tile_by_tables(const OctetScan& scan, std::size_t at, std::size_
     }
 #pragma GCC unroll 8
     for (std::size_t o = 0; o < octets; ++o) {
-      const auto low_table = Vector::load_table(tables);
-      const auto high_table = Vector::load_table(tables + table_bytes / 2);
+      const auto low_table = Vector::table(tables);
+      const auto high_table = Vector::table(tables + table_bytes / 2);
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < vectors; ++v) {
         sums[o][v] = Vector::xor_three(sums[o][v], Vector::look_up(low_table, low[v]),

@@ -32,12 +32,14 @@ struct Ymm {
   static Type bit_and(Type a, Type b) noexcept { return _mm256_and_si256(a, b); }
   // Bits of a neighbouring byte come in at the top.
   static Type shift_right_4(Type value) noexcept { return _mm256_srli_epi16(value, 4); }
-  static Type load_table(const std::uint8_t* sixteen_bytes) noexcept {
+  static Type table(const std::uint8_t* sixteen_bytes) noexcept {
     return _mm256_broadcastsi128_si256(
         _mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen_bytes)));
   }
-  // Entry n of the table for every byte n < 16.
-  static Type look_up(Type table, Type bytes) noexcept { return _mm256_shuffle_epi8(table, bytes); }
+  // Entry n of the table for every byte n < 16 of the indices.
+  static Type look_up(Type table, Type indices) noexcept {
+    return _mm256_shuffle_epi8(table, indices);
+  }
 };
 
 }  // namespace

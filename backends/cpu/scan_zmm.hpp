@@ -40,11 +40,13 @@ struct Zmm {
   static Type bit_and(Type a, Type b) noexcept { return _mm512_and_si512(a, b); }
   // Bits of a neighbouring byte come in at the top.
   static Type shift_right_4(Type value) noexcept { return _mm512_srli_epi16(value, 4); }
-  static Type load_table(const std::uint8_t* sixteen_bytes) noexcept {
+  static Type table(const std::uint8_t* sixteen_bytes) noexcept {
     return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen_bytes)));
   }
-  // Entry n of the table for every byte n < 16.
-  static Type look_up(Type table, Type bytes) noexcept { return _mm512_shuffle_epi8(table, bytes); }
+  // Entry n of the table for every byte n < 16 of the indices.
+  static Type look_up(Type table, Type indices) noexcept {
+    return _mm512_shuffle_epi8(table, indices);
+  }
 };
 
 template <int shift>

@@ -20,8 +20,8 @@ inline void write_self_signed(const std::string& names, const std::string& certi
   const auto require = [](bool done) {
     if (!done) throw std::runtime_error("OpenSSL could not make a test certificate");
   };
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"),
-                                                                &EVP_PKEY_free);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), &EVP_PKEY_free);
   const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
   X509* const x = certificate.get();
   require(key != nullptr && x != nullptr);
