@@ -1,7 +1,6 @@
 // GET /epoch/stream: who listens is told of every epoch, and costs nobody else anything.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -159,7 +158,6 @@ TEST_F(EpochStreamTest, GenerationsIncreaseAndEachComesWithItsOwnMetadata) {
   constexpr std::uint64_t publishes = 300;
   std::mutex mutex;
   std::map<std::string, std::uint64_t> numbers;  // by generation
-  std::atomic<bool> over{false};
   std::vector<std::thread> publishers;
   for (std::uint64_t writer = 0; writer < 2; ++writer) {
     publishers.emplace_back([&, writer] {
