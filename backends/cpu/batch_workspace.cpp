@@ -11,14 +11,14 @@ namespace {
 
 constexpr std::uint64_t cache_line_bytes = 64;
 
-// Hands out pieces of a workspace, each from a cache line on.
+// Hands out pieces of a workspace, each from a cache line on; without memory it only counts.
 class Pieces {
  public:
   explicit Pieces(std::uint8_t* memory) noexcept : memory_(memory) {}
 
   template <typename T>
   T* take(std::uint64_t count) noexcept {
-    std::uint8_t* const piece = memory_ + used_;
+    std::uint8_t* const piece = memory_ == nullptr ? nullptr : memory_ + used_;
     used_ += divide_rounding_up(count * sizeof(T), cache_line_bytes) * cache_line_bytes;
     return reinterpret_cast<T*>(piece);
   }

@@ -48,9 +48,10 @@ class RotateRun {
 
  private:
   [[nodiscard]] LoadPlan load_plan(const ServerProcesses& servers, double per_second) const;
-  [[nodiscard]] Result<double> measure_capacity(const ServerProcesses& servers);
+  [[nodiscard]] Result<double> measure_capacity(ServerProcesses& servers);
   // Lets the load run until so many more lookups are answered.
-  void wait_for_samples(const OpenLoad& load, std::string_view phase) const;
+  [[nodiscard]] Result<void> wait_for_samples(const OpenLoad& load, ServerProcesses& servers,
+                                              std::string_view phase) const;
   [[nodiscard]] Result<void> feed(Admins& feeder, Admins& rotator, OpenLoad& load,
                                   const std::string& origin);
   [[nodiscard]] Result<void> rotate(Admins& rotator, const std::string& origin, std::size_t base,
@@ -82,25 +83,31 @@ LoadPlan RotateRun::load_plan(const ServerProcesses& servers, double per_second)
   return load;
 }
 
-Result<double> RotateRun::measure_capacity(const ServerProcesses& servers) {
+Result<double> RotateRun::measure_capacity(ServerProcesses& servers) {
   progress_("finding out what the pair can serve", 0, 0);
   auto load = OpenLoad::start(load_plan(servers, 0));
   if (!load) return forward_error(load);
   // As many as give a rate, but no fewer seconds than make it steady.
   const std::uint64_t enough = std::min<std::uint64_t>(plan_.samples, 1000);
-  while ((*load)->answered() < enough || (*load)->now() < 1) pause(0.02);
+  while ((*load)->answered() < enough || (*load)->now() < 1) {
+    if (auto alive = servers.check_alive(); !alive) return forward_error(alive);
+    pause(0.02);
+  }
   const double rate = static_cast<double>((*load)->answered()) / (*load)->now();
   (*load)->stop();
   return rate;
 }
 
-void RotateRun::wait_for_samples(const OpenLoad& load, std::string_view phase) const {
+Result<void> RotateRun::wait_for_samples(const OpenLoad& load, ServerProcesses& servers,
+                                         std::string_view phase) const {
   const std::uint64_t begin = load.answered();
   const auto wanted = static_cast<std::uint64_t>(static_cast<double>(plan_.samples) * 1.02) + 1;
   while (load.answered() - begin < wanted) {
     progress_(phase, load.answered() - begin, wanted);
+    if (auto alive = servers.check_alive(); !alive) return alive;
     pause(0.05);
   }
+  return {};
 }
 
 Result<void> RotateRun::rotate(Admins& rotator, const std::string& origin, std::size_t base,
@@ -259,7 +266,9 @@ Result<RotateFigures> RotateRun::run(const std::filesystem::path& program) {
   auto load = OpenLoad::start(load_plan(*servers, figures_.offered));
   if (!load) return forward_error(load);
   Window rest{(*load)->now(), 0};
-  wait_for_samples(**load, "lookups at rest");
+  if (auto waited = wait_for_samples(**load, *servers, "lookups at rest"); !waited) {
+    return forward_error(waited);
+  }
   rest.end = (*load)->now();
   Window beside{rest.end, rest.end};
   if (plan_.beside_download) {
@@ -269,6 +278,7 @@ Result<RotateFigures> RotateRun::run(const std::filesystem::path& program) {
       auto downloaded = download_and_digest((*origin)->url(history->manifest(1).file), 2,
                                             directory->path() / "download.log");
       if (!downloaded) return forward_error(downloaded);
+      if (auto alive = servers->check_alive(); !alive) return forward_error(alive);
     }
     beside.end = (*load)->now();
   }

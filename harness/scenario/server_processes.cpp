@@ -117,8 +117,19 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
     if (!admin_url) return forward_error(admin_url);
     admin_urls[party] = std::move(*admin_url);
   }
-  return ServerProcesses(std::move(processes), std::move(urls), std::move(admin_urls),
-                         std::move(token));
+  return ServerProcesses(std::move(processes), {log_file(0), log_file(1)}, std::move(urls),
+                         std::move(admin_urls), std::move(token));
+}
+
+Result<void> ServerProcesses::check_alive() {
+  for (const std::size_t party : {0U, 1U}) {
+    if (processes_[party].poll()) {
+      return fail(ErrorCode::internal, "the server of party " + std::to_string(party) +
+                                           " ended in the middle of the run; the last it said: " +
+                                           last_words(logs_[party]));
+    }
+  }
+  return {};
 }
 
 Result<void> ServerProcesses::stop() {

@@ -33,20 +33,26 @@ class ServerProcesses {
   [[nodiscard]] const std::string& admin_token() const noexcept { return admin_token_; }
   [[nodiscard]] ChildProcess& process(std::size_t party) noexcept { return processes_[party]; }
 
+  // Errors: internal if one has ended unasked, with the last it said.
+  [[nodiscard]] Result<void> check_alive();
+
   // Asks both to finish (SIGTERM) and waits. Errors: timed_out; internal if one ended otherwise
   // than asked.
   [[nodiscard]] Result<void> stop();
 
  private:
   using Urls = std::array<std::string, 2>;
-  ServerProcesses(std::array<ChildProcess, 2> processes, Urls urls, Urls admin_urls,
+  using Logs = std::array<std::filesystem::path, 2>;
+  ServerProcesses(std::array<ChildProcess, 2> processes, Logs logs, Urls urls, Urls admin_urls,
                   std::string admin_token) noexcept
       : processes_(std::move(processes)),
+        logs_(std::move(logs)),
         urls_(std::move(urls)),
         admin_urls_(std::move(admin_urls)),
         admin_token_(std::move(admin_token)) {}
 
   std::array<ChildProcess, 2> processes_;
+  Logs logs_;
   Urls urls_;
   Urls admin_urls_;
   std::string admin_token_;

@@ -28,7 +28,20 @@ const std::filesystem::path genesis_scenario = source_root / "scenarios/ethereum
 const std::filesystem::path genesis_accounts =
     source_root / "scenarios/data/ethereum-mainnet-genesis.csv";
 constexpr const char* some_account = "0x001762430ea9c3a26e5749afdb70da5f78ddbb8c";  // 200 ether
+const std::filesystem::path rotation_scenario = source_root / "scenarios/rotate-under-load.toml";
 constexpr const char* no_account = "0x0000000000000000000000000000000000000001";
+
+// The processes that another has started and that still run.
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  const auto tasks = "/proc/" + std::to_string(parent) + "/task";
+  std::error_code gone;
+  for (const auto& task : std::filesystem::directory_iterator(tasks, gone)) {
+    std::ifstream list(task.path() / "children");
+    for (pid_t child = 0; list >> child;) children.push_back(child);
+  }
+  return children;
+}
 
 class WholePath : public testing::Test {
  protected:
@@ -101,6 +114,27 @@ TEST_F(WholePath, TheMainJobIsRightAndItsResultSaysOnWhat) {
     EXPECT_GT(scan["ratio_to_read_bandwidth"]["median"].get<double>(), 0);
   }
   EXPECT_FALSE(result["machine"]["cpu"].get<std::string>().empty());
+}
+
+TEST_F(WholePath, AServerThatDiesEndsARunWithASentence) {
+  auto process = start({"run", "--smoke", "--seed", "7", "--results", path("results").string(),
+                        rotation_scenario.string()},
+                       "run.log");
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (children_of(process.pid()).size() < 2 && !process.poll()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << text_of("run.log");
+    std::this_thread::sleep_for(1ms);
+  }
+  // It finds out for at least a second what they can serve.
+  std::this_thread::sleep_for(600ms);
+  const auto servers = children_of(process.pid());
+  ASSERT_FALSE(servers.empty()) << text_of("run.log");
+  kill(servers.front(), SIGKILL);
+  const auto code = process.wait(60s);
+  ASSERT_TRUE(code) << "it waits for a server that is gone";
+  EXPECT_GT(*code, 0);
+  EXPECT_LT(*code, 128) << "it was ended by a signal";
+  EXPECT_NE(text_of("run.log").find("server"), std::string::npos) << text_of("run.log");
 }
 
 TEST_F(WholePath, OneSeedMakesOneTable) {
