@@ -22,9 +22,7 @@ class CudaDevice final : public device::Device {
   ~CudaDevice() override;
 
   [[nodiscard]] std::string_view name() const noexcept override { return "cuda"; }
-  [[nodiscard]] std::string_view kernel() const noexcept override {
-    return limits_.route == ScanRoute::tensor ? "cuda-tensor" : "cuda-and-xor";
-  }
+  [[nodiscard]] std::string_view kernel() const noexcept override { return name_of(limits_.route); }
   [[nodiscard]] std::uint64_t capacity_bytes() const noexcept override {
     return gpu_->capacity_bytes();
   }

@@ -163,7 +163,7 @@ class Bench {
     for (const QueryKind kind : {QueryKind::page, QueryKind::row}) {
       if (kind == QueryKind::row && rows_per_page == 1) continue;
       if (auto done = decodes(made, kind); !done) return done;
-      for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+      for (const ScanRoute route : scan_routes) {
         if (auto done = batches(made, kind, route); !done) return done;
       }
     }
@@ -185,7 +185,7 @@ class Bench {
   Result<void> decodes(const GeneratedTable& made, QueryKind kind) {
     const std::uint64_t records = made.geometry.records(kind);
     const std::uint64_t bytes = made.geometry.answer_bytes(kind);
-    for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+    for (const ScanRoute route : scan_routes) {
       auto runner = PassRunner::create(gpu_, {.route = route});
       if (!runner) return forward_error(runner);
       bool right = true;
@@ -246,7 +246,7 @@ class Bench {
     const Overlay none;
     for (const std::size_t count : {1U, 8U, 32U, 128U, 1024U}) {
       if (time_is_up()) return {};
-      if (route == ScanRoute::tensor && count <= 8) continue;  // the same kernels
+      if (route != ScanRoute::and_xor && count <= 8) continue;  // the same kernels
       // Only what tells something new, and only as long as it does not take minutes.
       if (count == 1024 && (size > 8 * gib || kind == QueryKind::row)) continue;
       if (kind == QueryKind::row && count > 32 && size > 8 * gib) continue;
@@ -385,9 +385,6 @@ class Bench {
   }
 
   static const char* name_of(QueryKind kind) { return kind == QueryKind::page ? "page" : "row"; }
-  static const char* name_of(ScanRoute route) {
-    return route == ScanRoute::tensor ? "tensor" : "and-xor";
-  }
 
   const std::shared_ptr<Gpu> gpu_;
   const double seconds_;

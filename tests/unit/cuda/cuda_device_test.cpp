@@ -130,7 +130,7 @@ const std::vector<Case> large_cases = {
 };
 
 TEST(CudaDevice, AnswersLargePassesLikeTheCpu) {
-  for (const cuda::ScanRoute route : {cuda::ScanRoute::and_xor, cuda::ScanRoute::tensor}) {
+  for (const cuda::ScanRoute route : cuda::scan_routes) {
     for (std::size_t i = 0; i < large_cases.size(); ++i) {
       SCOPED_TRACE(i);
       Emulated whole({.route = route});
@@ -138,6 +138,25 @@ TEST(CudaDevice, AnswersLargePassesLikeTheCpu) {
       Emulated in_pieces(
           {.selection_bytes = 20'000, .batch = 100, .chunk_tiers = 1, .route = route});
       expect_same_answers(in_pieces, large_cases[i].geometry, large_cases[i].queries, 100 + i);
+    }
+  }
+}
+
+// Pages of a MiB and more have accumulators of 32 MiB, and sets of queries are filled up; here all
+// of that is small.
+TEST(CudaDevice, PassesKeepToTheirMemory) {
+  const std::vector<Case> cases = {
+      {{.rows = 300, .row_bytes = 4096, .rows_per_page = 1}, 60},
+      {{.rows = std::uint64_t{300} * 64, .row_bytes = 64, .rows_per_page = 64}, 60},
+  };
+  for (const cuda::ScanRoute route : cuda::scan_routes) {
+    for (const Case& each : cases) {
+      Emulated emulated(
+          {.selection_bytes = 16'384, .scratch_bytes = std::uint64_t{3} << 20U, .route = route});
+      expect_same_answers(emulated, each.geometry, each.queries, 7);
+      // The table is gone. Keys and nodes come on top, and what copies up pass through.
+      EXPECT_LE(emulated.gpu->used_bytes(), (std::uint64_t{3} << 20U) + (4U << 20U) + 600'000);
+      EXPECT_GE(emulated.gpu->used_bytes(), (std::uint64_t{1} << 20U) + (4U << 20U));
     }
   }
 }
