@@ -111,6 +111,29 @@ TEST(TableLayout, AnyPieceGoesInAndComesOutAndLeavesTheRestAlone) {
   }
 }
 
+// What a piece writes lies in the words that are said to hold it: nothing else need be a copy's
+// own.
+TEST(TableLayout, APieceWritesNoWordOutsideItsRange) {
+  for (const TableLayout& layout : small_layouts) {
+    if (layout.page_words > 10) continue;
+    const std::uint64_t step = 1 + layout.words() / 23;
+    for (std::uint64_t first = 0; first < layout.words(); first += step) {
+      for (std::uint64_t count = 1; count <= layout.words() - first; count += step) {
+        const WordRange range = layout.image_words(first, count);
+        ASSERT_LE(range.end, layout.words());
+        std::vector<std::uint32_t> image(layout.words(), 0);
+        const std::vector<std::uint32_t> rows(count, 0xFFFFFFFF);
+        emulate(InsertStep{layout, image.data(), rows.data(), first, count});
+        for (std::uint64_t i = 0; i < image.size(); ++i) {
+          if (i < range.begin || i >= range.end) {
+            ASSERT_EQ(image[i], 0U);
+          }
+        }
+      }
+    }
+  }
+}
+
 // Every word of a group belongs to exactly one thread, and its sum to the right place.
 TEST(ScanPartition, CoversEveryWordOfAGroupOnce) {
   for (const TableLayout& layout : small_layouts) {
