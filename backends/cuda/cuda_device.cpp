@@ -134,7 +134,7 @@ Result<std::unique_ptr<CudaDevice::Lane>> CudaDevice::take_lane() {
     }
   }
   auto lane = std::make_unique<Lane>();
-  auto stream = gpu_->make_stream();
+  auto stream = gpu_->make_stream(StreamUse::copies);
   if (!stream) return forward_error(stream);
   lane->stream = std::move(*stream);
   if (auto reserved = lane->rows.reserve(gpu_, lane_bytes); !reserved) {

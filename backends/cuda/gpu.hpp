@@ -82,6 +82,10 @@ class Stream {
   [[nodiscard]] virtual Result<void> synchronize() = 0;
 };
 
+// What a stream is for. Where the GPU has a choice it does work of the earlier kinds first: a chunk
+// is expanded while another is scanned, and rows on their way in wait for queries.
+enum class StreamUse : std::uint8_t { expansion, scan, copies };
+
 // Thread-safe. Errors: device_out_of_memory, device_failed, out_of_memory for the host's memory.
 class Gpu {
  public:
@@ -110,7 +114,7 @@ class Gpu {
   [[nodiscard]] virtual Result<void*> allocate_host(std::uint64_t bytes) = 0;
   virtual void free_host(void* memory) noexcept = 0;
 
-  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> make_stream() = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> make_stream(StreamUse use) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<Event>> make_event() = 0;
 };
 

@@ -208,8 +208,9 @@ ParameterBlock PassRunner::Batch::parameters() {
 Result<std::unique_ptr<PassRunner>> PassRunner::create(std::shared_ptr<Gpu> gpu,
                                                        const PassLimits& limits) {
   std::unique_ptr<PassRunner> runner(new PassRunner(std::move(gpu), limits));
-  for (auto* stream : {&runner->expanding_, &runner->scanning_}) {
-    auto made = runner->gpu_->make_stream();
+  for (const auto& [stream, use] : {std::pair(&runner->expanding_, StreamUse::expansion),
+                                    std::pair(&runner->scanning_, StreamUse::scan)}) {
+    auto made = runner->gpu_->make_stream(use);
     if (!made) return forward_error(made);
     *stream = std::move(*made);
   }

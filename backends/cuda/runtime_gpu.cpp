@@ -153,10 +153,12 @@ class RuntimeGpu final : public Gpu {
     static_cast<void>(cudaGetLastError());
   }
 
-  [[nodiscard]] Result<std::unique_ptr<Stream>> make_stream() override {
+  [[nodiscard]] Result<std::unique_ptr<Stream>> make_stream(StreamUse use) override {
     cudaStream_t stream = nullptr;
     if (auto current = make_current(device_); !current) return forward_error(current);
-    if (auto done = result_of(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking)); !done) {
+    if (auto done = result_of(
+            cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority_of(use)));
+        !done) {
       return forward_error(done);
     }
     return std::make_unique<RuntimeStream>(device_, stream);
@@ -171,6 +173,20 @@ class RuntimeGpu final : public Gpu {
   }
 
  private:
+  // The lower the more urgent, 0 the least; CUDA takes one that a GPU has not got for the nearest
+  // that it has.
+  static int priority_of(StreamUse use) noexcept {
+    switch (use) {
+      case StreamUse::expansion:
+        return -2;
+      case StreamUse::scan:
+        return -1;
+      case StreamUse::copies:
+        break;
+    }
+    return 0;
+  }
+
   const int device_;
   const std::string name_;
   const std::uint64_t capacity_bytes_;

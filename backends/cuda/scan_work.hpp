@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "backends/cuda/query_shape.hpp"
@@ -29,6 +30,13 @@ inline constexpr ScanRoute scan_routes[] = {ScanRoute::and_xor, ScanRoute::tenso
       return "tensor-bytes";
   }
   return "unknown";
+}
+
+[[nodiscard]] constexpr std::optional<ScanRoute> route_of_name(std::string_view name) noexcept {
+  for (const ScanRoute route : scan_routes) {
+    if (name_of(route) == name) return route;
+  }
+  return std::nullopt;
 }
 
 // What a thread keeps in registers, or a warp with matrix products. A run-time choice among the

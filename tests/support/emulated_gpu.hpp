@@ -30,6 +30,7 @@ class EmulatedGpu final : public cuda::Gpu {
     std::uint64_t capacity_bytes = std::uint64_t{1} << 30U;
     std::uint64_t piece_bytes = 4096;  // of tables; a multiple of a page of memory
     bool lost = false;                 // nothing works any more
+    bool flips_a_bit = false;          // in all that comes down to the host
     bool no_pinned_memory = false;
   };
 
@@ -82,7 +83,8 @@ class EmulatedGpu final : public cuda::Gpu {
   void free_host(void* memory) noexcept override {
     ::operator delete (memory, std::align_val_t{256});
   }
-  [[nodiscard]] Result<std::unique_ptr<cuda::Stream>> make_stream() override {
+  [[nodiscard]] Result<std::unique_ptr<cuda::Stream>> make_stream(
+      cuda::StreamUse /*use*/) override {
     if (faults.lost) return failed();
     return std::make_unique<EmulatedStream>(*this);
   }
@@ -210,7 +212,10 @@ class EmulatedGpu final : public cuda::Gpu {
       return later([=] { std::memcpy(to, from, bytes); });
     }
     Result<void> copy_down(void* to, const void* from, std::uint64_t bytes) override {
-      return later([=] { std::memcpy(to, from, bytes); });
+      return later([this, to, from, bytes] {
+        std::memcpy(to, from, bytes);
+        if (gpu_.faults.flips_a_bit) *static_cast<std::uint8_t*>(to) ^= 4U;
+      });
     }
     Result<void> copy_across(void* to, const void* from, std::uint64_t bytes) override {
       return later([=] { std::memcpy(to, from, bytes); });

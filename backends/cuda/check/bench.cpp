@@ -255,7 +255,7 @@ class Bench {
 
   Result<std::vector<std::byte>> record_at(const GeneratedTable& made, std::uint64_t word,
                                            std::uint64_t bytes) {
-    auto stream = gpu_->make_stream();
+    auto stream = gpu_->make_stream(StreamUse::copies);
     if (!stream) return forward_error(stream);
     auto rows = GpuMemory::create(gpu_, bytes);
     if (!rows) return forward_error(rows);
@@ -316,7 +316,7 @@ class Bench {
   // The last tier and those above it for 2^20 leaves a query, nothing scanned.
   Result<void> expansion() {
     constexpr std::uint64_t leaves = std::uint64_t{1} << 20U;
-    auto stream = gpu_->make_stream();
+    auto stream = gpu_->make_stream(StreamUse::expansion);
     if (!stream) return forward_error(stream);
     for (const std::uint32_t count : {1U, 8U, 64U}) {
       auto keys = keys_for(leaves * 128, count);

@@ -195,6 +195,12 @@ TEST(TileFor, HoldsAllQueriesInWholeSets) {
   }
 }
 
+TEST(ScanRoute, IsFoundByItsName) {
+  for (const ScanRoute route : scan_routes) EXPECT_EQ(route_of_name(name_of(route)), route);
+  EXPECT_EQ(route_of_name("and"), std::nullopt);
+  EXPECT_EQ(route_of_name(""), std::nullopt);
+}
+
 TEST(MaskLayout, GivesEveryMaskAPlaceOfItsOwn) {
   for (const std::uint32_t together : {1U, 4U, 8U}) {
     for (const std::uint32_t records : {1U, 2U, 5U}) {
