@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/dpf/key.hpp"
 #include "core/error.hpp"
@@ -111,6 +113,13 @@ class Staging {
 // Whose memory it is: this process's, or that of a device with another capacity and other failures.
 enum class Place : std::uint8_t { host, device };
 
+// Passes and reads of a backend's images that failed for one reason.
+struct BackendFailure {
+  ErrorCode code;
+  std::string reason;  // from a few fixed texts
+  std::uint64_t count;
+};
+
 // A place where images can live. Thread-safe. Outlives its staging areas and images.
 class Backend {
  public:
@@ -124,6 +133,10 @@ class Backend {
   [[nodiscard]] virtual Place place() const noexcept { return Place::host; }
   // Held right now by its images, staging areas and scans; 0 where no account is kept.
   [[nodiscard]] virtual std::uint64_t memory_used_bytes() const noexcept { return 0; }
+
+  // Why its images failed to answer, since it was made; none where images do not fail. May throw
+  // bad_alloc.
+  [[nodiscard]] virtual std::vector<BackendFailure> failures() const { return {}; }
 
   // Reserves all memory up front. Errors: out_of_memory, device_out_of_memory.
   [[nodiscard]] virtual Result<std::unique_ptr<Staging>> stage(const Geometry& geometry) = 0;

@@ -11,9 +11,13 @@ namespace gyre::cuda {
 // tile_for() gives.
 template <typename Run>
 auto with_scan_step(const ScanTile& tile, const ScanWork& work, const Run& run) {
-  if (tile.route == ScanRoute::tensor) {
-    if (tile.queries == 32) return run(TensorStep<4>{work});
-    return run(TensorStep<16>{work});
+  if (tile.route == ScanRoute::tensor_bits) {
+    if (tile.queries == 32) return run(TensorStep<BitElements, 4>{work});
+    return run(TensorStep<BitElements, 16>{work});
+  }
+  if (tile.route == ScanRoute::tensor_bytes) {
+    if (tile.queries == 32) return run(TensorStep<ByteElements, 4>{work});
+    return run(TensorStep<ByteElements, 16>{work});
   }
   if (tile == ScanTile{4, 8, 1}) return run(ScanStep<4, 8, 1>{work});
   if (tile == ScanTile{1, 8, 1}) return run(ScanStep<1, 8, 1>{work});

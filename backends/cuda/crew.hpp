@@ -8,22 +8,20 @@
 //   crew.key(which)         a fixed AES key, as planes
 //   crew.for_each_warp<Lane>(n, f)  f(0, lanes) … f(n - 1, lanes), each by a warp of 32 lanes that
 //                           have a Lane of their own: lanes.each(g) calls g(number, lane) for all
-//   crew.multiply(lanes, m, t)  counts[m][t] += first[m] · second[t], binary matrices that the
-//   lanes
-//                           of a warp hold together (BinaryFragments)
+//   crew.multiply(lanes, p, m, t)  counts[m][t] += first(p, m) · second(p, t), matrices that the
+//                           lanes of a warp hold together (matrix_product.hpp), of Lane's Elements
 //
 // HostCrew does it all in one thread, item after item. DeviceCrew (device_crew.cuh) is a real
 // block.
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#include "backends/cuda/binary_fragments.hpp"
+#include "backends/cuda/matrix_product.hpp"
 #include "backends/cuda/on_device.hpp"
 #include "core/dpf/bitsliced_aes.hpp"
 #include "core/dpf/kernel_functions.hpp"
@@ -63,23 +61,23 @@ class HostCrew {
     }
   }
   template <typename Lane>
-  void multiply(Lanes<Lane>& lanes, unsigned m, unsigned t) noexcept {
-    using F = BinaryFragments;
+  void multiply(Lanes<Lane>& lanes, unsigned product, unsigned m, unsigned t) noexcept {
+    using F = MatrixFragments;
     std::uint32_t first[F::rows][F::depth_words];
     std::uint32_t second[F::columns][F::depth_words];
     lanes.each([&](unsigned number, const Lane& lane) {
       for (unsigned i = 0; i < 4; ++i) {
-        first[F::first_row(number, i)][F::first_word(number, i)] = lane.first[m][i];
+        first[F::first_row(number, i)][F::first_word(number, i)] = lane.first(product, m, i);
       }
       for (unsigned i = 0; i < 2; ++i) {
-        second[F::second_column(number)][F::second_word(number, i)] = lane.second[t][i];
+        second[F::second_column(number)][F::second_word(number, i)] = lane.second(product, t, i);
       }
     });
     lanes.each([&](unsigned number, Lane& lane) {
       for (unsigned i = 0; i < 4; ++i) {
         for (unsigned w = 0; w < F::depth_words; ++w) {
-          lane.counts[m][t][i] += std::popcount(first[F::count_row(number, i)][w] &
-                                                second[F::count_column(number, i)][w]);
+          lane.counts[m][t][i] += Lane::Elements::dot(first[F::count_row(number, i)][w],
+                                                      second[F::count_column(number, i)][w]);
         }
       }
     });

@@ -57,16 +57,41 @@ class PlainBuffer final : public device::HostBuffer {
 CudaDevice::~CudaDevice() = default;
 
 Result<device::BufferId> CudaDevice::allocate(const Geometry& geometry) try {
-  auto words = GpuMemory::create(gpu_, geometry.bytes());
-  if (!words) return forward_error(words);
-  auto table = std::make_shared<Table>();
-  table->geometry = geometry;
-  table->layout = layout_of(geometry);
-  table->words = std::move(*words);
+  const TableLayout layout = layout_of(geometry);
+  auto memory = TableMemory::create(gpu_, used_bytes_, layout.words());
+  if (!memory) return forward_error(memory);
+  return keep(std::make_shared<Table>(Table{geometry, layout, std::move(*memory), nullptr}));
+} catch (const std::bad_alloc&) {
+  return host_memory_exhausted();
+}
+
+device::BufferId CudaDevice::keep(std::shared_ptr<Table> table) {
   const std::lock_guard lock(mutex_);
   tables_.emplace(next_id_, std::move(table));
-  used_bytes_ += geometry.bytes();
   return next_id_++;
+}
+
+Result<device::BufferId> CudaDevice::allocate_copy(
+    device::BufferId from, std::span<const device::ByteRange> writable) try {
+  const auto source = find(from);
+  if (!source) return misused();
+  std::vector<WordRange> ranges;
+  for (const device::ByteRange& range : writable) {
+    if (!inside(range.offset, range.bytes, source->geometry)) return misused();
+    ranges.push_back(
+        source->layout.image_words(range.offset / word_bytes, range.bytes / word_bytes));
+  }
+  auto memory = source->memory.copy_to_write(ranges);
+  if (!memory) return forward_error(memory);
+  auto lane = take_lane();
+  if (!lane) return forward_error(lane);
+  auto copied = memory->copy_owned(*(*lane)->stream, source->memory);
+  auto done = (*lane)->stream->synchronize();
+  give_back(std::move(*lane));
+  if (!copied) return forward_error(copied);
+  if (!done) return forward_error(done);
+  return keep(std::make_shared<Table>(
+      Table{source->geometry, source->layout, std::move(*memory), nullptr}));
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
 }
@@ -79,7 +104,6 @@ void CudaDevice::free(device::BufferId buffer) noexcept {
     if (found == tables_.end()) return;
     freed = std::move(found->second);
     tables_.erase(found);
-    used_bytes_ -= freed->geometry.bytes();
   }
   // A copy that is under way writes into the memory; a device that cannot wait is lost.
   if (freed->uploading) static_cast<void>(freed->uploading->stream->synchronize());
@@ -110,7 +134,7 @@ Result<std::unique_ptr<CudaDevice::Lane>> CudaDevice::take_lane() {
     }
   }
   auto lane = std::make_unique<Lane>();
-  auto stream = gpu_->make_stream();
+  auto stream = gpu_->make_stream(StreamUse::copies);
   if (!stream) return forward_error(stream);
   lane->stream = std::move(*stream);
   if (auto reserved = lane->rows.reserve(gpu_, lane_bytes); !reserved) {
@@ -131,7 +155,11 @@ void CudaDevice::give_back(std::unique_ptr<Lane> lane) noexcept {
 Result<void> CudaDevice::copy_up(device::BufferId to, std::uint64_t offset,
                                  std::span<const std::byte> from) try {
   const auto table = find(to);
-  if (!table || !inside(offset, from.size(), table->geometry)) return misused();
+  if (!table || !inside(offset, from.size(), table->geometry) ||
+      !table->memory.owns(
+          table->layout.image_words(offset / word_bytes, from.size() / word_bytes))) {
+    return misused();
+  }
   if (!table->uploading) {
     auto lane = take_lane();
     if (!lane) return forward_error(lane);
@@ -149,7 +177,7 @@ Result<void> CudaDevice::send(const Table& table, Lane& lane, std::uint64_t offs
     auto* const rows = lane.rows.as<std::uint32_t>();
     if (auto sent = lane.stream->copy_up(rows, piece.data(), piece.size()); !sent) return sent;
     const InsertStep step{.layout = table.layout,
-                          .image = table.words.as<std::uint32_t>(),
+                          .image = table.memory.words(),
                           .source = rows,
                           .first_word = offset / word_bytes,
                           .count = piece.size() / word_bytes};
@@ -167,21 +195,6 @@ Result<void> CudaDevice::synchronize(device::BufferId buffer) {
   auto done = table->uploading->stream->synchronize();
   give_back(std::exchange(table->uploading, nullptr));
   return done;
-}
-
-Result<void> CudaDevice::copy_across(device::BufferId from, device::BufferId to) try {
-  const auto source = find(from);
-  const auto target = find(to);
-  if (!source || !target || source->geometry != target->geometry) return misused();
-  auto lane = take_lane();
-  if (!lane) return forward_error(lane);
-  auto copied = (*lane)->stream->copy_across(target->words.as<void>(), source->words.as<void>(),
-                                             source->geometry.bytes());
-  const auto done = (*lane)->stream->synchronize();
-  give_back(std::move(*lane));
-  return copied ? done : copied;
-} catch (const std::bad_alloc&) {
-  return fail(ErrorCode::device_failed, "no host memory to drive a copy with");
 }
 
 Result<void> CudaDevice::copy_down(device::BufferId from, std::uint64_t offset,
@@ -203,7 +216,7 @@ Result<void> CudaDevice::fetch(const Table& table, Lane& lane, std::uint64_t off
   while (!to.empty()) {
     const auto piece = to.first(std::min<std::size_t>(to.size(), lane_bytes));
     const ExtractStep step{.layout = table.layout,
-                           .image = table.words.as<std::uint32_t>(),
+                           .image = table.memory.words(),
                            .out = lane.rows.as<std::uint32_t>(),
                            .first_word = offset / word_bytes,
                            .count = piece.size() / word_bytes};
@@ -226,7 +239,7 @@ Result<void> CudaDevice::run(const device::Scan& scan, std::span<std::byte> answ
     if (!made) return forward_error(made);
     runner_ = std::move(*made);
   }
-  return runner_->run(table->words.as<std::uint32_t>(), table->layout, scan.queries, answers);
+  return runner_->run(table->memory.words(), table->layout, scan.queries, answers);
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
 }

@@ -10,6 +10,7 @@
 
 #include "backends/cuda/gpu.hpp"
 #include "backends/cuda/pass_runner.hpp"
+#include "backends/cuda/table_memory.hpp"
 #include "backends/device/device.hpp"
 
 namespace gyre::cuda {
@@ -17,27 +18,27 @@ namespace gyre::cuda {
 // Thread-safe as the seam says. Passes run one at a time: each has the whole GPU.
 class CudaDevice final : public device::Device {
  public:
-  explicit CudaDevice(std::shared_ptr<Gpu> gpu, const PassLimits& limits = {}) noexcept
+  explicit CudaDevice(std::shared_ptr<Gpu> gpu, const PassLimits& limits = {})
       : gpu_(std::move(gpu)), limits_(limits) {}
   ~CudaDevice() override;
 
   [[nodiscard]] std::string_view name() const noexcept override { return "cuda"; }
-  [[nodiscard]] std::string_view kernel() const noexcept override {
-    return limits_.route == ScanRoute::tensor ? "cuda-tensor" : "cuda-and-xor";
-  }
+  [[nodiscard]] std::string_view kernel() const noexcept override { return name_of(limits_.route); }
   [[nodiscard]] std::uint64_t capacity_bytes() const noexcept override {
     return gpu_->capacity_bytes();
   }
-  [[nodiscard]] std::uint64_t used_bytes() const noexcept override { return used_bytes_.load(); }
+  [[nodiscard]] std::uint64_t used_bytes() const noexcept override { return used_bytes_->load(); }
 
   [[nodiscard]] Result<device::BufferId> allocate(const Geometry& geometry) override;
+  // Pieces of memory that hold nothing of `writable` are the same for both.
+  [[nodiscard]] Result<device::BufferId> allocate_copy(
+      device::BufferId from, std::span<const device::ByteRange> writable) override;
   void free(device::BufferId buffer) noexcept override;
   // Pinned, or plain where nothing can be pinned.
   [[nodiscard]] Result<std::unique_ptr<device::HostBuffer>> host_buffer(
       std::uint64_t bytes) override;
   [[nodiscard]] Result<void> copy_up(device::BufferId to, std::uint64_t offset,
                                      std::span<const std::byte> from) override;
-  [[nodiscard]] Result<void> copy_across(device::BufferId from, device::BufferId to) override;
   [[nodiscard]] Result<void> copy_down(device::BufferId from, std::uint64_t offset,
                                        std::span<std::byte> to) override;
   [[nodiscard]] Result<void> synchronize(device::BufferId buffer) override;
@@ -52,12 +53,14 @@ class CudaDevice final : public device::Device {
   struct Table {
     Geometry geometry;
     TableLayout layout;
-    GpuMemory words;
+    TableMemory memory;
     std::unique_ptr<Lane> uploading;  // while copies into it are under way
   };
 
   // Null if there is no such buffer.
   [[nodiscard]] std::shared_ptr<Table> find(device::BufferId buffer) const;
+  // May throw bad_alloc.
+  [[nodiscard]] device::BufferId keep(std::shared_ptr<Table> table);
   [[nodiscard]] Result<std::unique_ptr<Lane>> take_lane();
   void give_back(std::unique_ptr<Lane> lane) noexcept;
   [[nodiscard]] Result<void> send(const Table& table, Lane& lane, std::uint64_t offset,
@@ -67,7 +70,7 @@ class CudaDevice final : public device::Device {
 
   const std::shared_ptr<Gpu> gpu_;
   const PassLimits limits_;
-  std::atomic<std::uint64_t> used_bytes_{0};
+  const PieceAccount used_bytes_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   mutable std::mutex mutex_;  // of what follows
   device::BufferId next_id_ = 1;
   std::map<device::BufferId, std::shared_ptr<Table>> tables_;

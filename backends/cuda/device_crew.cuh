@@ -34,14 +34,24 @@ class DeviceCrew {
     __syncthreads();
   }
   template <typename Lane>
-  __device__ void multiply(Lanes<Lane>& lanes, unsigned m, unsigned t) {
-    auto& c = lanes.lane.counts[m][t];
-    const auto& a = lanes.lane.first[m];
-    const auto& b = lanes.lane.second[t];
-    asm("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  __device__ void multiply(Lanes<Lane>& lanes, unsigned product, unsigned m, unsigned t) {
+    Lane& lane = lanes.lane;
+    auto& c = lane.counts[m][t];
+    if constexpr (Lane::Elements::are_bytes) {
+      asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+          "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+          : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+          : "r"(lane.first(product, m, 0)), "r"(lane.first(product, m, 1)),
+            "r"(lane.first(product, m, 2)), "r"(lane.first(product, m, 3)),
+            "r"(lane.second(product, t, 0)), "r"(lane.second(product, t, 1)));
+    } else {
+      asm("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc "
+          "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+          : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+          : "r"(lane.first(product, m, 0)), "r"(lane.first(product, m, 1)),
+            "r"(lane.first(product, m, 2)), "r"(lane.first(product, m, 3)),
+            "r"(lane.second(product, t, 0)), "r"(lane.second(product, t, 1)));
+    }
   }
   __device__ void add(std::uint32_t* word, std::uint32_t value) { atomicXor(word, value); }
   template <unsigned count>

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "backends/cuda/expand_step.hpp"
 #include "backends/cuda/mask_step.hpp"
@@ -25,6 +26,27 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
   virtual ~Event() = default;
+};
+
+// Memory on a GPU without an address of its own. Goes back when destroyed.
+class MemoryPiece {
+ public:
+  MemoryPiece() = default;
+  MemoryPiece(const MemoryPiece&) = delete;
+  MemoryPiece& operator=(const MemoryPiece&) = delete;
+  virtual ~MemoryPiece() = default;
+};
+
+// Pieces of memory at one range of addresses. Destroyed only when no work on it is under way.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  virtual ~Mapping() = default;
+
+  // Aligned to 256 bytes.
+  [[nodiscard]] virtual void* address() const noexcept = 0;
 };
 
 // Work that is done in order. Every call returns before the work is done, but synchronize(). One
@@ -60,6 +82,10 @@ class Stream {
   [[nodiscard]] virtual Result<void> synchronize() = 0;
 };
 
+// What a stream is for. Where the GPU has a choice it does work of the earlier kinds first: a chunk
+// is expanded while another is scanned, and rows on their way in wait for queries.
+enum class StreamUse : std::uint8_t { expansion, scan, copies };
+
 // Thread-safe. Errors: device_out_of_memory, device_failed, out_of_memory for the host's memory.
 class Gpu {
  public:
@@ -75,11 +101,20 @@ class Gpu {
   // Aligned to 256 bytes.
   [[nodiscard]] virtual Result<void*> allocate(std::uint64_t bytes) = 0;
   virtual void free(void* memory) noexcept = 0;
+
+  // The size of pieces of tables: of all in a mapping but the last, which may be smaller. More than
+  // any table where a GPU can map no pieces; then each table is one.
+  [[nodiscard]] virtual std::uint64_t piece_bytes() const noexcept = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<MemoryPiece>> make_piece(std::uint64_t bytes) = 0;
+  // The pieces one after another, `bytes` in all. A piece may be in several mappings; it must
+  // outlive them.
+  [[nodiscard]] virtual Result<std::unique_ptr<Mapping>> map(
+      const std::vector<const MemoryPiece*>& pieces, std::uint64_t bytes) = 0;
   // Host memory that a GPU reads and writes by itself.
   [[nodiscard]] virtual Result<void*> allocate_host(std::uint64_t bytes) = 0;
   virtual void free_host(void* memory) noexcept = 0;
 
-  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> make_stream() = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> make_stream(StreamUse use) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<Event>> make_event() = 0;
 };
 

@@ -7,11 +7,12 @@
 #include "backends/cuda/crew.hpp"
 #include "backends/cuda/query_shape.hpp"
 #include "backends/cuda/scan_work.hpp"
+#include "backends/cuda/task_blocks.hpp"
 
 namespace gyre::cuda {
 
 struct MaskStep {
-  static constexpr unsigned threads = 128;
+  static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 4;
 
   SelectionBits bits;
@@ -27,16 +28,12 @@ struct MaskStep {
   [[nodiscard]] constexpr std::uint64_t tasks() const noexcept {
     return layout.groups(groups) * spans() * layout.slots;
   }
-  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
-    return (tasks() + threads - 1) / threads;
-  }
+  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept { return blocks_of_tasks(tasks()); }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept { return 0; }
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    crew.for_each(threads, [&](std::uint64_t thread) {
-      const std::uint64_t task = block * threads + thread;
-      if (task >= tasks()) return;
+    for_each_task(crew, block, tasks(), [&](std::uint64_t task) {
       const auto slot = static_cast<std::uint32_t>(task % layout.slots);
       const std::uint64_t group = task / layout.slots / spans();
       const auto span = static_cast<std::uint32_t>(task / layout.slots % spans());

@@ -8,7 +8,6 @@
 #include "backends/cuda/any_scan_step.hpp"
 #include "backends/cuda/parameter_block.hpp"
 #include "backends/cuda/top_of_tree.hpp"
-#include "core/bytes.hpp"
 #include "core/dpf/expand.hpp"
 
 namespace gyre::cuda {
@@ -47,6 +46,26 @@ Chunk next_chunk(const Chunk& after, const TableLayout& layout, const QueryShape
   // Less than a chunk's least is not left over for a chunk of its own.
   const std::uint64_t left = layout.pages - first;
   return {first, left < pages + leaf_pages ? layout.pages : first + pages};
+}
+
+std::uint64_t scratch_for(const QueryShape& shape, std::uint32_t queries,
+                          const PassLimits& limits) noexcept {
+  const ScanTile tile = tile_for(shape, limits.route, queries);
+  const std::uint32_t slots = slots_for(tile, queries);
+  // What is left over for no chunk of its own joins the last one.
+  const std::uint64_t least = leaf_pages * shape.records_per_page / 8 * slots;
+  const std::uint64_t bits = std::max(limits.selection_bytes, least) + least;
+  const MaskLayout masks{shape.records_per_page, slots, tile.groups_together()};
+  const std::uint64_t padding = masks.words(1) * word_bytes;
+  // Two chunks are under way, each with its bits and its masks.
+  return 2 * (2 * bits + padding) +
+         slots * (shape.accumulator_words() + 2 * shape.record_words) * word_bytes;
+}
+
+std::uint32_t batch_for(const QueryShape& shape, const PassLimits& limits) noexcept {
+  std::uint32_t queries = limits.batch;
+  while (queries > 1 && scratch_for(shape, queries, limits) > limits.scratch_bytes) --queries;
+  return queries;
 }
 
 // Queries of one kind that share a scan.
@@ -89,7 +108,7 @@ struct PassRunner::Batch {
     return static_cast<std::uint32_t>(queries.size());
   }
   [[nodiscard]] MaskLayout mask_layout() const noexcept {
-    return {shape.records_per_page, slots, tile.route == ScanRoute::tensor};
+    return {shape.records_per_page, slots, tile.groups_together()};
   }
 
   void prepare(const PassLimits& limits);
@@ -101,7 +120,7 @@ struct PassRunner::Batch {
 // Needs: image, layout, shape, queries, answers.
 void PassRunner::Batch::prepare(const PassLimits& limits) {
   tile = tile_for(shape, limits.route, count());
-  slots = static_cast<std::uint32_t>(divide_rounding_up(count(), tile.queries)) * tile.queries;
+  slots = slots_for(tile, count());
   leaves = dpf::leaves_for(layout.pages * shape.records_per_page);
   tiers = tiers_for(leaves);
   chunk_tiers = std::min(tiers, limits.chunk_tiers);
@@ -189,8 +208,9 @@ ParameterBlock PassRunner::Batch::parameters() {
 Result<std::unique_ptr<PassRunner>> PassRunner::create(std::shared_ptr<Gpu> gpu,
                                                        const PassLimits& limits) {
   std::unique_ptr<PassRunner> runner(new PassRunner(std::move(gpu), limits));
-  for (auto* stream : {&runner->expanding_, &runner->scanning_}) {
-    auto made = runner->gpu_->make_stream();
+  for (const auto& [stream, use] : {std::pair(&runner->expanding_, StreamUse::expansion),
+                                    std::pair(&runner->scanning_, StreamUse::scan)}) {
+    auto made = runner->gpu_->make_stream(use);
     if (!made) return forward_error(made);
     *stream = std::move(*made);
   }
@@ -220,9 +240,7 @@ Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layo
     like.layout = layout;
     like.shape =
         kind == QueryKind::page ? QueryShape::of_pages(layout) : QueryShape::of_rows(layout);
-    const std::uint64_t most = std::clamp<std::uint64_t>(
-        limits_.accumulator_bytes / (like.shape.accumulator_words() * word_bytes), 1,
-        limits_.batch);
+    const std::uint32_t most = batch_for(like.shape, limits_);
     Batch batch = like;
     const auto run_and_clear = [&]() -> Result<void> {
       if (batch.queries.empty()) return {};

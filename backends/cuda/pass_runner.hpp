@@ -23,9 +23,10 @@ namespace gyre::cuda {
 struct PassLimits {
   // Selection bits of a chunk, of all queries of a batch together.
   std::uint64_t selection_bytes = std::uint64_t{16} << 20U;
-  // Accumulators of a batch: 32 times its answers.
-  std::uint64_t accumulator_bytes = std::uint64_t{512} << 20U;
-  std::uint32_t batch = 128;  // queries that share a scan
+  // Of a batch, in the device's memory: accumulators (32 times the answers), selection bits, masks,
+  // answers. Beside them are only keys, overlays and a few nodes. One query gets what it needs.
+  std::uint64_t scratch_bytes = std::uint64_t{640} << 20U;
+  std::uint32_t batch = 128;  // queries that share a scan, at most
   // Tiers of the trees that are expanded chunk by chunk, 1 or 2; those above, for the whole table
   // at once: their nodes are few.
   unsigned chunk_tiers = 2;
@@ -36,6 +37,13 @@ struct PassLimits {
 [[nodiscard]] Chunk next_chunk(const Chunk& after, const TableLayout& layout,
                                const QueryShape& shape, std::uint32_t slots,
                                const PassLimits& limits) noexcept;
+
+// The most that a batch of so many queries takes of PassLimits::scratch_bytes.
+[[nodiscard]] std::uint64_t scratch_for(const QueryShape& shape, std::uint32_t queries,
+                                        const PassLimits& limits) noexcept;
+
+// How many queries share a scan: as many as the limits allow, at least one.
+[[nodiscard]] std::uint32_t batch_for(const QueryShape& shape, const PassLimits& limits) noexcept;
 
 // For one thread at a time. Holds what memory it needed until it is destroyed.
 class PassRunner {

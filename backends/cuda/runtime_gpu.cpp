@@ -5,6 +5,7 @@
 
 #include "backends/cuda/cuda_error.hpp"
 #include "backends/cuda/launch.hpp"
+#include "backends/cuda/mapped_memory.hpp"
 #include "backends/cuda/open_gpu.hpp"
 
 namespace gyre::cuda {
@@ -106,7 +107,8 @@ class RuntimeGpu final : public Gpu {
       : device_(device),
         name_(properties.name),
         capacity_bytes_(properties.totalGlobalMem),
-        multiprocessors_(static_cast<unsigned>(properties.multiProcessorCount)) {}
+        multiprocessors_(static_cast<unsigned>(properties.multiProcessorCount)),
+        mapper_(open_memory_mapper(device)) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return name_; }
   [[nodiscard]] std::uint64_t capacity_bytes() const noexcept override { return capacity_bytes_; }
@@ -122,6 +124,18 @@ class RuntimeGpu final : public Gpu {
     static_cast<void>(cudaSetDevice(device_));
     static_cast<void>(cudaFree(memory));
     static_cast<void>(cudaGetLastError());
+  }
+  [[nodiscard]] std::uint64_t piece_bytes() const noexcept override {
+    return mapper_->piece_bytes();
+  }
+  [[nodiscard]] Result<std::unique_ptr<MemoryPiece>> make_piece(std::uint64_t bytes) override {
+    if (auto current = make_current(device_); !current) return forward_error(current);
+    return mapper_->make_piece(bytes);
+  }
+  [[nodiscard]] Result<std::unique_ptr<Mapping>> map(const std::vector<const MemoryPiece*>& pieces,
+                                                     std::uint64_t bytes) override {
+    if (auto current = make_current(device_); !current) return forward_error(current);
+    return mapper_->map(pieces, bytes);
   }
   [[nodiscard]] Result<void*> allocate_host(std::uint64_t bytes) override {
     void* memory = nullptr;
@@ -139,10 +153,12 @@ class RuntimeGpu final : public Gpu {
     static_cast<void>(cudaGetLastError());
   }
 
-  [[nodiscard]] Result<std::unique_ptr<Stream>> make_stream() override {
+  [[nodiscard]] Result<std::unique_ptr<Stream>> make_stream(StreamUse use) override {
     cudaStream_t stream = nullptr;
     if (auto current = make_current(device_); !current) return forward_error(current);
-    if (auto done = result_of(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking)); !done) {
+    if (auto done = result_of(
+            cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority_of(use)));
+        !done) {
       return forward_error(done);
     }
     return std::make_unique<RuntimeStream>(device_, stream);
@@ -157,10 +173,25 @@ class RuntimeGpu final : public Gpu {
   }
 
  private:
+  // The lower the more urgent, 0 the least; CUDA takes one that a GPU has not got for the nearest
+  // that it has.
+  static int priority_of(StreamUse use) noexcept {
+    switch (use) {
+      case StreamUse::expansion:
+        return -2;
+      case StreamUse::scan:
+        return -1;
+      case StreamUse::copies:
+        break;
+    }
+    return 0;
+  }
+
   const int device_;
   const std::string name_;
   const std::uint64_t capacity_bytes_;
   const unsigned multiprocessors_;
+  const std::unique_ptr<MemoryMapper> mapper_;
 };
 
 }  // namespace
@@ -180,6 +211,7 @@ Result<std::shared_ptr<Gpu>> open_gpu() {
   if (auto read = result_of(cudaGetDeviceProperties(&properties, device)); !read) {
     return forward_error(read);
   }
+  if (auto current = make_current(device); !current) return forward_error(current);
   if (properties.major < least_major_version) {
     return fail(ErrorCode::bad_configuration,
                 "this GPU is too old for the CUDA backend, which needs compute capability 8.0");

@@ -138,7 +138,7 @@ struct ScanStep {
     const std::uint32_t* at =
         work.image + (work.first_group + first) * work.layout.group_words() + place.word;
     const std::uint64_t at_stride = stride * work.layout.group_words();
-    const MaskLayout layout = work.mask_layout(/*paired=*/false);
+    const MaskLayout layout = work.mask_layout(/*groups_together=*/1);
     const std::uint32_t* masks = work.masks + layout.index(first, place.position, set * queries);
     const std::uint64_t masks_stride = layout.words(stride);
     GYRE_UNROLL_TIMES(queries == 1 ? 2 : 1)

@@ -6,12 +6,13 @@
 
 #include "backends/cuda/crew.hpp"
 #include "backends/cuda/query_shape.hpp"
+#include "backends/cuda/task_blocks.hpp"
 
 namespace gyre::cuda {
 
 // Pages that fill no group, row-major. Dealt by records to so many threads for each word.
 struct TailStep {
-  static constexpr unsigned threads = 128;
+  static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 4;
   static constexpr std::uint32_t most_slices = 64;
 
@@ -29,19 +30,13 @@ struct TailStep {
   [[nodiscard]] constexpr std::uint64_t tasks() const noexcept {
     return std::uint64_t{queries} * slices() * shape.record_words;
   }
-  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
-    return (tasks() + threads - 1) / threads;
-  }
+  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept { return blocks_of_tasks(tasks()); }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept { return 0; }
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    crew.for_each(threads, [&](std::uint64_t thread) {
-      const std::uint64_t task = block * threads + thread;
-      if (task >= tasks()) return;
-      const std::uint64_t word = task % shape.record_words;
-      const std::uint64_t slice = task / shape.record_words % slices();
-      const std::uint64_t query = task / shape.record_words / slices();
+    for_each_task(crew, block, tasks(), [&](std::uint64_t task) {
+      const auto [word, slice, query] = SlicedTask::of(task, shape.record_words, slices());
       std::uint32_t sum = 0;
       for (std::uint64_t r = slice; r < records; r += slices()) {
         sum ^= rows[r * shape.record_words + word] & bits.mask(query, first_record + r);
@@ -53,7 +48,7 @@ struct TailStep {
 
 // Updated rows of one overlay, for the queries that are pinned to it.
 struct OverlayStep {
-  static constexpr unsigned threads = 128;
+  static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 4;
   static constexpr std::uint32_t most_slices = 256;
 
@@ -74,20 +69,14 @@ struct OverlayStep {
   [[nodiscard]] constexpr std::uint64_t tasks() const noexcept {
     return query_count * slices() * layout.row_words;
   }
-  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
-    return (tasks() + threads - 1) / threads;
-  }
+  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept { return blocks_of_tasks(tasks()); }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept { return 0; }
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    crew.for_each(threads, [&](std::uint64_t thread) {
-      const std::uint64_t task = block * threads + thread;
-      if (task >= tasks()) return;
-      const std::uint64_t word = task % layout.row_words;
-      const std::uint64_t slice = task / layout.row_words % slices();
-      const std::uint32_t query = queries[task / layout.row_words / slices()];
-      add_rows(crew, word, slice, query);
+    for_each_task(crew, block, tasks(), [&](std::uint64_t task) {
+      const auto [word, slice, query] = SlicedTask::of(task, layout.row_words, slices());
+      add_rows(crew, word, slice, queries[query]);
     });
   }
 
@@ -120,7 +109,7 @@ struct OverlayStep {
 
 // An answer's bit is the parity of its accumulator; its words have the rest added.
 struct FinishStep {
-  static constexpr unsigned threads = 128;
+  static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 4;
 
   QueryShape shape;
@@ -132,16 +121,12 @@ struct FinishStep {
   [[nodiscard]] constexpr std::uint64_t words() const noexcept {
     return std::uint64_t{queries} * shape.record_words;
   }
-  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
-    return (words() + threads - 1) / threads;
-  }
+  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept { return blocks_of_tasks(words()); }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept { return 0; }
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    crew.for_each(threads, [&](std::uint64_t thread) {
-      const std::uint64_t item = block * threads + thread;
-      if (item >= words()) return;
+    for_each_task(crew, block, words(), [&](std::uint64_t item) {
       const std::uint64_t query = item / shape.record_words;
       const std::uint64_t word = item % shape.record_words;
       std::uint32_t answer = plain[item];

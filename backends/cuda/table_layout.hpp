@@ -18,6 +18,12 @@ namespace gyre::cuda {
 
 inline constexpr std::uint32_t pages_per_group = 32;
 
+// Words begin … end - 1.
+struct WordRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
 // A geometry in words. Trivial: it travels to kernels.
 struct TableLayout {
   std::uint64_t pages = 0;
@@ -42,6 +48,14 @@ struct TableLayout {
   [[nodiscard]] constexpr std::uint64_t grouped_word(std::uint64_t group, std::uint32_t bit,
                                                      std::uint32_t word) const noexcept {
     return (group * pages_per_group + bit) * page_words + word;
+  }
+  // Where words first_word … of the row-major table lie, with what they share groups with.
+  [[nodiscard]] constexpr WordRange image_words(std::uint64_t first_word,
+                                                std::uint64_t count) const noexcept {
+    const std::uint64_t grouped = groups() * group_words();
+    const std::uint64_t end = first_word + count;
+    return {first_word < grouped ? first_word / group_words() * group_words() : first_word,
+            end <= grouped ? (end + group_words() - 1) / group_words() * group_words() : end};
   }
 };
 

@@ -1,29 +1,29 @@
-// The scan as binary matrix products, for many queries at once: accumulators (words × queries) +=
-// data (words × groups' bits) · masks (groups' bits × queries), where a product counts the bits
-// that both have and the parity of the count is what a scan wants.
+// The scan as matrix products on tensor cores, for many queries at once: accumulators (words ×
+// queries) += data (words × groups' bits) · masks (groups' bits × queries), where a product counts
+// the bits that both have and the parity of the count is what a scan wants.
 //
-// The layout makes both operands as they lie: 32 bits of a word belong to 32 pages, and 32 bits of
-// a mask to the same ones. One product of a warp takes 8 groups, 256 pages, and the counts stay
-// exact: 32 bits hold those of 2^31 pages.
+// The layout makes both operands: 32 bits of a word belong to 32 pages, and 32 bits of a mask to
+// the same ones, so whatever is done to turn one into elements is done to the other. A count is of
+// 32 bits; one of more than 2^31 pages would wrap around, and its parity would still be right.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
-#include "backends/cuda/binary_fragments.hpp"
 #include "backends/cuda/crew.hpp"
+#include "backends/cuda/matrix_product.hpp"
 #include "backends/cuda/scan_work.hpp"
 
 namespace gyre::cuda {
 
 // A warp has 32 neighbouring words of a record's bits, 8 vectors of 4, and tiles · 8 queries.
-template <unsigned tiles>
+template <typename Kind, unsigned tiles>
 struct TensorStep {
   static constexpr unsigned warps = 4;
   static constexpr unsigned threads = 32 * warps;
   static constexpr unsigned blocks_at_once = tiles > 8 ? 2 : 3;
-  static constexpr unsigned queries = tiles * BinaryFragments::columns;
-  static constexpr unsigned groups_at_once = BinaryFragments::depth_words;
+  static constexpr unsigned queries = tiles * MatrixFragments::columns;
+  // The four lanes that share a row hold groups of their own.
+  static constexpr unsigned groups_at_once = 4 * Kind::groups_a_lane;
 
   ScanWork work;
 
@@ -62,10 +62,23 @@ struct TensorStep {
 
   // The registers of a lane.
   struct Lane {
-    std::uint64_t word;  // of its vector in a group, at position 0
-    std::uint32_t first[2][4];
-    std::uint32_t second[tiles][2];
+    using Elements = Kind;
+
+    std::uint64_t word;                           // of its vector in a group, at position 0
+    std::uint32_t words[4][Kind::groups_a_lane];  // the vector's words in each of its groups
+    std::uint32_t masks[tiles][Kind::groups_a_lane];
     std::int32_t counts[2][tiles][4];
+
+    // Register i of an operand of that product. A vector's words x, y are rows r and r + 8 of the
+    // first matrix, z, w of the second.
+    [[nodiscard]] GYRE_ON_DEVICE constexpr std::uint32_t first(unsigned product, unsigned m,
+                                                               unsigned i) const noexcept {
+      return Kind::part(words[2 * m + i % 2], product, i / 2);
+    }
+    [[nodiscard]] GYRE_ON_DEVICE constexpr std::uint32_t second(unsigned product, unsigned t,
+                                                                unsigned i) const noexcept {
+      return Kind::part(masks[t], product, i);
+    }
   };
 
  private:
@@ -74,7 +87,7 @@ struct TensorStep {
                            std::uint32_t set, Lanes& lanes) const {
     lanes.each([&](unsigned number, Lane& lane) {
       clear(lane);
-      lane.word = word_of(column * 8 + BinaryFragments::first_row(number, 0));
+      lane.word = word_of(column * 8 + MatrixFragments::first_row(number, 0));
     });
     const std::uint64_t stride = std::uint64_t{work.segments} * groups_at_once;
     for (std::uint64_t group = std::uint64_t{segment} * groups_at_once; group < work.groups;
@@ -102,48 +115,49 @@ struct TensorStep {
     }
   }
 
-  // A vector's words x, y are rows r and r + 8 of the first product, z, w of the second. Groups
-  // past the last have masks of zeros: what is read in their place does not matter.
+  // Groups past the last have masks of zeros: what is read in their place does not matter.
   template <typename Crew>
   GYRE_ON_DEVICE void load_words(Crew& crew, unsigned number, std::uint64_t group,
                                  std::uint32_t position, Lane& lane) const {
     GYRE_UNROLL
-    for (unsigned half = 0; half < 2; ++half) {
-      const std::uint64_t mine = group + BinaryFragments::first_word(number, 2 * half);
+    for (unsigned k = 0; k < Kind::groups_a_lane; ++k) {
+      const std::uint64_t mine = group + MatrixFragments::first_word(number, 2 * k);
       const std::uint64_t there = mine < work.groups ? mine : group;
-      const Words<4> words = crew.template load<4>(
+      const Words<4> vector = crew.template load<4>(
           work.image + (work.first_group + there) * work.layout.group_words() + lane.word +
           std::uint64_t{position} * work.shape.record_words);
       GYRE_UNROLL
-      for (unsigned m = 0; m < 2; ++m) {
-        lane.first[m][2 * half] = words.word[2 * m];
-        lane.first[m][2 * half + 1] = words.word[2 * m + 1];
-      }
+      for (unsigned w = 0; w < 4; ++w) lane.words[w][k] = vector.word[w];
     }
   }
 
-  // Column c of tile t is query c · tiles + t: a lane's masks lie beside each other, in pairs.
+  // Column c of tile t is query c · tiles + t: a lane's masks lie beside each other.
   template <typename Crew>
   GYRE_ON_DEVICE void load_masks(Crew& crew, unsigned number, std::uint64_t group,
                                  std::uint32_t position, std::uint32_t set, Lane& lane) const {
-    const std::uint32_t slot = set * queries + BinaryFragments::second_column(number) * tiles;
+    const std::uint32_t slot = set * queries + MatrixFragments::second_column(number) * tiles;
     const std::uint32_t* const masks =
-        work.masks + work.mask_layout(/*paired=*/true)
-                         .index(group + BinaryFragments::second_word(number, 0), position, slot);
+        work.masks + work.mask_layout(groups_at_once)
+                         .index(group + MatrixFragments::second_word(number, 0), position, slot);
     GYRE_UNROLL
-    for (unsigned t = 0; t < tiles; t += 2) {
-      const Words<4> words = crew.template load<4>(masks + std::size_t{t} * 2);
+    for (unsigned first = 0; first < tiles * Kind::groups_a_lane; first += 4) {
+      const Words<4> words = crew.template load<4>(masks + first);
       GYRE_UNROLL
-      for (unsigned i = 0; i < 4; ++i) lane.second[t + i / 2][i % 2] = words.word[i];
+      for (unsigned i = 0; i < 4; ++i) {
+        lane.masks[(first + i) / Kind::groups_a_lane][i % Kind::groups_a_lane] = words.word[i];
+      }
     }
   }
 
   template <typename Crew, typename Lanes>
   GYRE_ON_DEVICE static void multiply(Crew& crew, Lanes& lanes) {
     GYRE_UNROLL
-    for (unsigned m = 0; m < 2; ++m) {
+    for (unsigned product = 0; product < Kind::products; ++product) {
       GYRE_UNROLL
-      for (unsigned t = 0; t < tiles; ++t) crew.multiply(lanes, m, t);
+      for (unsigned m = 0; m < 2; ++m) {
+        GYRE_UNROLL
+        for (unsigned t = 0; t < tiles; ++t) crew.multiply(lanes, product, m, t);
+      }
     }
   }
 
@@ -158,9 +172,9 @@ struct TensorStep {
       for (unsigned m = 0; m < 2; ++m) {
         GYRE_UNROLL
         for (unsigned i = 0; i < 4; ++i) {
-          const unsigned row = BinaryFragments::count_row(number, i);
+          const unsigned row = MatrixFragments::count_row(number, i);
           const std::uint64_t word = (column * 8 + row % 8) * 4 + 2 * m + row / 8;
-          const std::uint64_t query = BinaryFragments::count_column(number, i) * tiles + t;
+          const std::uint64_t query = MatrixFragments::count_column(number, i) * tiles + t;
           crew.add(to + query * work.shape.accumulator_words() + word,
                    static_cast<std::uint32_t>(lane.counts[m][t][i]) & 1U);
         }

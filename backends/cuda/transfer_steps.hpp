@@ -5,6 +5,7 @@
 
 #include "backends/cuda/crew.hpp"
 #include "backends/cuda/table_layout.hpp"
+#include "backends/cuda/task_blocks.hpp"
 
 namespace gyre::cuda {
 
@@ -12,7 +13,7 @@ namespace gyre::cuda {
 // held there before does not matter; everything else in it stays. Steps on disjoint words may not
 // run at once: a group's words are shared by 32 pages.
 struct InsertStep {
-  static constexpr unsigned threads = 128;
+  static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 3;
 
   TableLayout layout;
@@ -42,18 +43,17 @@ struct InsertStep {
     return end_word() > first_tail_word() ? end_word() - first_tail_word() : 0;
   }
   [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
-    return (columns() + tail_words() + threads - 1) / threads;
+    return blocks_of_tasks(columns() + tail_words());
   }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept { return 0; }
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    crew.for_each(threads, [&](std::uint64_t thread) {
-      const std::uint64_t item = block * threads + thread;
+    for_each_task(crew, block, columns() + tail_words(), [&](std::uint64_t item) {
       if (item < columns()) {
         insert_column(first_group() + item / layout.page_words,
                       static_cast<std::uint32_t>(item % layout.page_words));
-      } else if (item - columns() < tail_words()) {
+      } else {
         const std::uint64_t word = first_tail_word() + (item - columns());
         image[word] = source[word - first_word];
       }
@@ -88,7 +88,7 @@ struct InsertStep {
 
 // Words first_word … of the table, row-major, out of the image.
 struct ExtractStep {
-  static constexpr unsigned threads = 128;
+  static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 4;
 
   TableLayout layout;
@@ -97,17 +97,13 @@ struct ExtractStep {
   std::uint64_t first_word = 0;
   std::uint64_t count = 0;  // > 0
 
-  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
-    return (count + threads - 1) / threads;
-  }
+  [[nodiscard]] constexpr std::uint64_t blocks() const noexcept { return blocks_of_tasks(count); }
   [[nodiscard]] constexpr std::uint32_t shared_bytes() const noexcept { return 0; }
 
   template <typename Crew>
   GYRE_ON_DEVICE void run_block(std::uint64_t block, Crew& crew) const {
-    crew.for_each(threads, [&](std::uint64_t thread) {
-      const std::uint64_t item = block * threads + thread;
-      if (item < count) out[item] = value_of(first_word + item);
-    });
+    for_each_task(crew, block, count,
+                  [&](std::uint64_t item) { out[item] = value_of(first_word + item); });
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "backends/device/device.hpp"
 #include "core/backend.hpp"
@@ -21,6 +22,9 @@ class DeviceBackend final : public Backend {
   // Of the device's own memory.
   [[nodiscard]] std::uint64_t memory_used_bytes() const noexcept override {
     return device_->used_bytes();
+  }
+  [[nodiscard]] std::vector<BackendFailure> failures() const override {
+    return device_->failures().list();
   }
   // Errors: device_out_of_memory (it has no room now), device_failed, out_of_memory (the host's,
   // for buffers to upload from).

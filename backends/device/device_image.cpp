@@ -1,6 +1,7 @@
 #include "backends/device/device_image.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 #include <vector>
@@ -56,6 +57,7 @@ class Window {
     const auto sent = device.copy_up(memory_.buffer(), offset, changed);
     // Waited for even then: a copy may be under way and reads from here.
     const auto waited = device.synchronize(memory_.buffer());
+    GYRE_FAULT_POINT(device_sync);
     if (sent && waited) return {};
     return fail(ErrorCode::device_upload_failed, "updated rows could not be copied to the device");
   }
@@ -66,9 +68,35 @@ class Window {
   std::vector<std::byte> read_back_;
 };
 
-Result<DeviceMemory> allocate_copy(const DeviceMemory& original, const Geometry& geometry) {
+// Rows of an overlay, in order, and those between them that travel with them.
+struct RowsTogether {
+  std::vector<std::uint64_t>::const_iterator begin;
+  std::vector<std::uint64_t>::const_iterator end;
+};
+
+std::vector<RowsTogether> windows_of(const std::vector<std::uint64_t>& rows,
+                                     const Geometry& geometry) {
+  std::vector<RowsTogether> windows;
+  for (auto first = rows.begin(); first != rows.end();) {
+    const std::uint64_t beyond = *first + window_bytes / geometry.row_bytes + 1;
+    const auto last = std::lower_bound(first, rows.end(), beyond);
+    windows.push_back({first, last});
+    first = last;
+  }
+  return windows;
+}
+
+Result<DeviceMemory> copy_to_write(const DeviceMemory& original, const Geometry& geometry,
+                                   std::span<const RowsTogether> windows) {
   GYRE_FAULT_POINT(device_alloc);
-  return DeviceMemory::allocate(original.shared_device(), geometry);
+  std::vector<ByteRange> writable;
+  writable.reserve(windows.size());
+  for (const RowsTogether& rows : windows) {
+    const std::uint64_t first = *rows.begin;
+    const std::uint64_t last = *std::prev(rows.end);
+    writable.push_back({first * geometry.row_bytes, (last - first + 1) * geometry.row_bytes});
+  }
+  return original.copy(writable);
 }
 
 }  // namespace
@@ -76,6 +104,7 @@ Result<DeviceMemory> allocate_copy(const DeviceMemory& original, const Geometry&
 tl::unexpected<Error> DeviceImage::failed(Error error) const {
   // A pass for which there is no room now says nothing about the next one.
   if (error.code == ErrorCode::device_failed) healthy_.store(false);
+  memory_.device().failures().add(error);
   return tl::unexpected<Error>(std::move(error));
 }
 
@@ -96,21 +125,15 @@ Result<void> DeviceImage::read_rows(std::uint64_t first_row, std::span<std::byte
 
 Result<std::shared_ptr<const Image>> DeviceImage::with_updates(const Overlay& overlay) const try {
   GYRE_FAULT_POINT(device_copy);
-  auto memory = allocate_copy(memory_, geometry_);
-  if (!memory) return forward_error(memory);
-  Device& device = memory->device();
-  if (auto copied = device.copy_across(memory_.buffer(), memory->buffer()); !copied) {
-    return forward_error(copied);
-  }
-  Window window(geometry_, *memory);
   const std::vector<std::uint64_t> rows = rows_of(overlay);
-  for (auto first = rows.begin(); first != rows.end();) {
-    const std::uint64_t beyond = *first + window_bytes / geometry_.row_bytes + 1;
-    const auto last = std::lower_bound(first, rows.end(), beyond);
-    if (auto updated = window.update(overlay, {first, last}); !updated) {
+  const std::vector<RowsTogether> windows = windows_of(rows, geometry_);
+  auto memory = copy_to_write(memory_, geometry_, windows);
+  if (!memory) return forward_error(memory);
+  Window window(geometry_, *memory);
+  for (const RowsTogether& together : windows) {
+    if (auto updated = window.update(overlay, {together.begin, together.end}); !updated) {
       return forward_error(updated);
     }
-    first = last;
   }
   return std::make_shared<const DeviceImage>(geometry_, std::move(*memory));
 } catch (const std::bad_alloc&) {

@@ -33,15 +33,15 @@ class DeviceImage final : public Image {
   [[nodiscard]] Result<void> answer(const Pass& pass, std::span<std::byte> answers) const override;
   [[nodiscard]] Result<void> read_rows(std::uint64_t first_row,
                                        std::span<std::byte> out) const override;
-  // Copies on the device, then brings down, changes and sends up the rows that the overlay has;
-  // what went up is read back and compared. Errors: device_out_of_memory, device_upload_failed,
-  // device_failed, image_corrupt, out_of_memory.
+  // Copies on the device what the overlay changes, shares the rest; then brings down, changes and
+  // sends up the rows that the overlay has; what went up is read back and compared. Errors:
+  // device_out_of_memory, device_upload_failed, device_failed, image_corrupt, out_of_memory.
   [[nodiscard]] Result<std::shared_ptr<const Image>> with_updates(
       const Overlay& overlay) const override;
 
  private:
-  // What the caller gets for a device's error; and remembers that this image should not be asked
-  // again.
+  // What the caller gets for a device's error, which is counted; and remembers that this image
+  // should not be asked again.
   [[nodiscard]] tl::unexpected<Error> failed(Error error) const;
 
   const Geometry geometry_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "backends/device/device.hpp"
@@ -17,6 +18,12 @@ class DeviceMemory {
     auto buffer = device->allocate(geometry);
     if (!buffer) return forward_error(buffer);
     return DeviceMemory(std::move(device), *buffer, geometry.bytes());
+  }
+  // Errors: Device::allocate_copy()'s.
+  [[nodiscard]] Result<DeviceMemory> copy(std::span<const ByteRange> writable) const {
+    auto buffer = device_->allocate_copy(buffer_, writable);
+    if (!buffer) return forward_error(buffer);
+    return DeviceMemory(device_, *buffer, bytes_);
   }
   DeviceMemory(DeviceMemory&& other) noexcept
       : device_(std::move(other.device_)),

@@ -74,24 +74,43 @@ std::uint64_t SimulatedDevice::used_bytes() const noexcept {
   return used_bytes_;
 }
 
-Result<BufferId> SimulatedDevice::allocate(const Geometry& geometry) {
-  const std::uint64_t bytes = geometry.bytes();
+Result<BufferId> SimulatedDevice::keep(std::shared_ptr<Memory> memory) try {
+  const std::uint64_t bytes = memory->geometry.bytes();
   const std::lock_guard lock(mutex_);
   if (bytes > options_.capacity_bytes - used_bytes_) {
     return fail(ErrorCode::device_out_of_memory, "the device has no room for another image");
   }
-  try {
-    auto memory = std::make_shared<Memory>();
-    memory->geometry = geometry;
-    memory->bytes.resize(static_cast<std::size_t>(bytes));
-    buffers_.emplace(next_id_, std::move(memory));
-  } catch (const std::bad_alloc&) {
-    return tl::unexpected(host_memory_exhausted());
-  } catch (const std::length_error&) {
-    return tl::unexpected(host_memory_exhausted());
-  }
+  memory->bytes.resize(static_cast<std::size_t>(bytes));
+  buffers_.emplace(next_id_, std::move(memory));
   used_bytes_ += bytes;
   return next_id_++;
+} catch (const std::bad_alloc&) {
+  return tl::unexpected(host_memory_exhausted());
+} catch (const std::length_error&) {
+  return tl::unexpected(host_memory_exhausted());
+}
+
+Result<BufferId> SimulatedDevice::allocate(const Geometry& geometry) try {
+  auto memory = std::make_shared<Memory>();
+  memory->geometry = geometry;
+  return keep(std::move(memory));
+} catch (const std::bad_alloc&) {
+  return tl::unexpected(host_memory_exhausted());
+}
+
+// Shares nothing, but insists on what a device that does needs.
+Result<BufferId> SimulatedDevice::allocate_copy(BufferId from,
+                                                std::span<const ByteRange> writable) try {
+  const auto source = find(from);
+  if (!source) return misused();
+  auto memory = std::make_shared<Memory>();
+  memory->geometry = source->geometry;
+  memory->writable.emplace(writable.begin(), writable.end());
+  auto kept = keep(memory);
+  if (kept) memory->bytes = source->bytes;
+  return kept;
+} catch (const std::bad_alloc&) {
+  return tl::unexpected(host_memory_exhausted());
 }
 
 Result<std::unique_ptr<HostBuffer>> SimulatedDevice::host_buffer(std::uint64_t bytes) try {
@@ -130,6 +149,12 @@ Result<void> SimulatedDevice::copy_up(BufferId to, std::uint64_t offset,
                                       std::span<const std::byte> from) try {
   const auto memory = find(to);
   if (!memory || !inside(offset, from.size(), memory->bytes.size())) return misused();
+  if (memory->writable &&
+      std::none_of(memory->writable->begin(), memory->writable->end(), [&](const ByteRange& range) {
+        return offset >= range.offset && inside(offset - range.offset, from.size(), range.bytes);
+      })) {
+    return misused();
+  }
   memory->pending.push_back({offset, from, after_transfer(from.size())});
   return {};
 } catch (const std::bad_alloc&) {
@@ -144,14 +169,6 @@ Result<void> SimulatedDevice::synchronize(BufferId buffer) {
     std::memcpy(memory->bytes.data() + copy.offset, copy.from.data(), copy.from.size());
   }
   memory->pending.clear();
-  return {};
-}
-
-Result<void> SimulatedDevice::copy_across(BufferId from, BufferId to) {
-  const auto source = find(from);
-  const auto target = find(to);
-  if (!source || !target || source->geometry != target->geometry) return misused();
-  target->bytes = source->bytes;
   return {};
 }
 

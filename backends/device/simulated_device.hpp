@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "backends/device/device.hpp"
@@ -32,11 +33,12 @@ class SimulatedDevice final : public Device {
   [[nodiscard]] std::uint64_t used_bytes() const noexcept override;
 
   [[nodiscard]] Result<BufferId> allocate(const Geometry& geometry) override;
+  [[nodiscard]] Result<BufferId> allocate_copy(BufferId from,
+                                               std::span<const ByteRange> writable) override;
   [[nodiscard]] Result<std::unique_ptr<HostBuffer>> host_buffer(std::uint64_t bytes) override;
   void free(BufferId buffer) noexcept override;
   [[nodiscard]] Result<void> copy_up(BufferId to, std::uint64_t offset,
                                      std::span<const std::byte> from) override;
-  [[nodiscard]] Result<void> copy_across(BufferId from, BufferId to) override;
   [[nodiscard]] Result<void> copy_down(BufferId from, std::uint64_t offset,
                                        std::span<std::byte> to) override;
   [[nodiscard]] Result<void> synchronize(BufferId buffer) override;
@@ -53,7 +55,10 @@ class SimulatedDevice final : public Device {
     Geometry geometry;
     std::vector<std::byte> bytes;  // row-major
     std::vector<Copy> pending;
+    std::optional<std::vector<ByteRange>> writable;  // of a copy
   };
+
+  [[nodiscard]] Result<BufferId> keep(std::shared_ptr<Memory> memory);
 
   // Null if there is no such buffer.
   [[nodiscard]] std::shared_ptr<Memory> find(BufferId buffer) const;

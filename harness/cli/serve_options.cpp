@@ -60,9 +60,12 @@ void add_serve_options(Options& options) {
       "read every image in host memory back and compare it with what was staged before it serves; "
       "images on a device always are")("device-bandwidth", number(0),
                                        "of copies to and from it, bytes a second; 0: unlimited")(
-      "listen", text("HOST:PORT")->default_value("127.0.0.1:8080"),
-      "where to listen; port 0: any free one")("ready-file", text("FILE"),
-                                               "write the URL there once queries are answered")(
+      "cuda-route", text("NAME"),
+      "how --backend cuda scans for many queries at once: and-xor (the default), tensor-bits or "
+      "tensor-bytes; answers are the same")("listen",
+                                            text("HOST:PORT")->default_value("127.0.0.1:8080"),
+                                            "where to listen; port 0: any free one")(
+      "ready-file", text("FILE"), "write the URL there once queries are answered")(
       "tls-cert", text("FILE"), "PEM certificate chain; with --tls-key the listener speaks TLS")(
       "tls-key", text("FILE"), "PEM private key, unencrypted")(
       "allow-plain", po::bool_switch(),
@@ -206,11 +209,21 @@ Result<Backends> make_backends(const po::variables_map& values) {
   if (name != "cpu" && name != "cuda" && !simulated) {
     return unusable("backend", "cpu, cuda, device:sim or reference");
   }
+  const std::string route = text_of(values, "cuda-route");
+  if (!route.empty() && name != "cuda") {
+    return fail(ErrorCode::bad_configuration, "--cuda-route is for --backend cuda");
+  }
   if (name == "cuda") {
+    cuda::PassLimits limits;
+    if (!route.empty()) {
+      const auto found = cuda::route_of_name(route);
+      if (!found) return unusable("cuda-route", "and-xor, tensor-bits or tensor-bytes");
+      limits.route = *found;
+    }
     auto gpu = cuda::open_gpu();
     if (!gpu) return forward_error(gpu);
-    backends.preferred_first.push_back(
-        std::make_unique<DeviceBackend>(std::make_shared<cuda::CudaDevice>(std::move(*gpu))));
+    backends.preferred_first.push_back(std::make_unique<DeviceBackend>(
+        std::make_shared<cuda::CudaDevice>(std::move(*gpu), limits)));
   }
   if (simulated) {
     backends.preferred_first.push_back(

@@ -54,6 +54,11 @@ bool is_first_image(const EpochTable& epochs, const Image& image) {
   return lease && lease->epoch().images.front().get() == &image;
 }
 
+double bytes_of_current(const EpochTable& epochs) {
+  const auto lease = epochs.lease(CurrentEpoch{});
+  return lease ? static_cast<double>(lease->epoch().images.front()->geometry().bytes()) : 0;
+}
+
 std::string_view text_of(Promotion promotion) {
   switch (promotion) {
     case Promotion::none_needed:
@@ -135,9 +140,12 @@ void Promoter::run(const std::stop_token& stop, std::chrono::milliseconds pause)
     if (done) {
       pauses = 1;
       const bool worth_saying = *done != Promotion::none_needed && *done != Promotion::no_room_yet;
+      const double seconds = seconds_since(start);
+      // What went up, of the epoch that has it now.
+      const double bytes = *done == Promotion::promoted ? bytes_of_current(epochs_) : 0;
       spdlog::log(worth_saying ? spdlog::level::info : spdlog::level::debug,
-                  "event=promotion outcome={} seconds={:.3f}", text_of(*done),
-                  seconds_since(start));
+                  "event=promotion outcome={} seconds={:.3f} bytes={:.0f} bytes_per_second={:.0f}",
+                  text_of(*done), seconds, bytes, bytes / seconds);
       continue;
     }
     if (done.error().code == ErrorCode::cancelled) return;

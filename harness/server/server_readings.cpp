@@ -112,6 +112,19 @@ void read_streams(const StreamStatistics& counts, Readings& out) {
               counts.left_out);
 }
 
+void read_failures(const std::vector<Backend*>& backends, Readings& out) {
+  out.begin("gyre_device_failures_total",
+            "Passes and reads that a device did not do, for which another image was asked.", true);
+  for (const Backend* backend : backends) {
+    for (const BackendFailure& failure : backend->failures()) {
+      out.value({{"device", std::string(backend->name())},
+                 {"code", std::string(name(failure.code))},
+                 {"reason", failure.reason}},
+                static_cast<double>(failure.count));
+    }
+  }
+}
+
 void read_memory(const QueryService& queries, const std::vector<Backend*>& backends,
                  Readings& out) {
   out.begin("gyre_memory_bytes", "Memory in use, by owner: a backend, or answers not yet sent.",
@@ -131,6 +144,7 @@ std::vector<MetricReading> read_server(Server& server, Administration& administr
   const QueryService& queries = server.queries();
   read_epochs(server.epochs(), queries.party(), backends, out);
   read_memory(queries, backends, out);
+  read_failures(backends, out);
   out.gauge("gyre_queries_waiting", "Queries that wait for their pass.", queries.waiting());
   const PassStatistics passes = queries.passes();
   out.counter("gyre_passes_total", "Passes over an image.", passes.passes);

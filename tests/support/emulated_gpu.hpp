@@ -2,6 +2,10 @@
 // What the CUDA backend does can then be tested without a GPU.
 #pragma once
 
+#include <sanitizer/asan_interface.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -10,6 +14,7 @@
 #include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "backends/cuda/any_scan_step.hpp"
 #include "backends/cuda/gpu.hpp"
@@ -23,7 +28,9 @@ class EmulatedGpu final : public cuda::Gpu {
  public:
   struct Faults {
     std::uint64_t capacity_bytes = std::uint64_t{1} << 30U;
-    bool lost = false;  // nothing works any more
+    std::uint64_t piece_bytes = 4096;  // of tables; a multiple of a page of memory
+    bool lost = false;                 // nothing works any more
+    bool flips_a_bit = false;          // in all that comes down to the host
     bool no_pinned_memory = false;
   };
 
@@ -52,6 +59,22 @@ class EmulatedGpu final : public cuda::Gpu {
     sizes_.erase(memory);
     ::operator delete (memory, std::align_val_t{256});
   }
+  [[nodiscard]] std::uint64_t piece_bytes() const noexcept override { return faults.piece_bytes; }
+  [[nodiscard]] Result<std::unique_ptr<cuda::MemoryPiece>> make_piece(
+      std::uint64_t bytes) override {
+    const std::lock_guard lock(mutex_);
+    if (faults.lost) return failed();
+    if (bytes > faults.capacity_bytes - used_) {
+      return fail(ErrorCode::device_out_of_memory, "the emulated GPU is full");
+    }
+    used_ += bytes;
+    return std::make_unique<EmulatedPiece>(*this, bytes);
+  }
+  [[nodiscard]] Result<std::unique_ptr<cuda::Mapping>> map(
+      const std::vector<const cuda::MemoryPiece*>& pieces, std::uint64_t bytes) override {
+    if (faults.lost) return failed();
+    return std::make_unique<EmulatedMapping>(pieces, bytes);
+  }
   [[nodiscard]] Result<void*> allocate_host(std::uint64_t bytes) override {
     if (faults.lost) return failed();
     if (faults.no_pinned_memory) return fail(ErrorCode::out_of_memory, "nothing to pin");
@@ -60,7 +83,8 @@ class EmulatedGpu final : public cuda::Gpu {
   void free_host(void* memory) noexcept override {
     ::operator delete (memory, std::align_val_t{256});
   }
-  [[nodiscard]] Result<std::unique_ptr<cuda::Stream>> make_stream() override {
+  [[nodiscard]] Result<std::unique_ptr<cuda::Stream>> make_stream(
+      cuda::StreamUse /*use*/) override {
     if (faults.lost) return failed();
     return std::make_unique<EmulatedStream>(*this);
   }
@@ -83,6 +107,99 @@ class EmulatedGpu final : public cuda::Gpu {
     std::uint64_t position = 0;
   };
 
+  static std::uint64_t whole_pages(std::uint64_t bytes) {
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    return (bytes + page - 1) / page * page;
+  }
+  // Pages of one file of memory, so that they can be at several addresses.
+  class EmulatedPiece final : public cuda::MemoryPiece {
+   public:
+    EmulatedPiece(EmulatedGpu& gpu, std::uint64_t bytes)
+        : gpu_(gpu), bytes_(bytes), offset_(gpu.file_.take(whole_pages(bytes))) {}
+    ~EmulatedPiece() override {
+      gpu_.file_.give_back(offset_, whole_pages(bytes_));
+      const std::lock_guard lock(gpu_.mutex_);
+      gpu_.used_ -= bytes_;
+    }
+    // Makes it appear at that address.
+    [[nodiscard]] std::uint64_t map_at(std::byte* address) const {
+      const std::uint64_t bytes = whole_pages(bytes_);
+      void* const there = mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                               gpu_.file_.number(), static_cast<off_t>(offset_));
+      if (there == MAP_FAILED) throw std::bad_alloc();
+      return bytes;
+    }
+
+   private:
+    EmulatedGpu& gpu_;
+    const std::uint64_t bytes_;
+    const std::uint64_t offset_;
+  };
+  class MemoryFile {
+   public:
+    MemoryFile() : number_(memfd_create("emulated GPU", MFD_CLOEXEC)) {
+      if (number_ < 0) throw std::bad_alloc();
+    }
+    MemoryFile(const MemoryFile&) = delete;
+    MemoryFile& operator=(const MemoryFile&) = delete;
+    ~MemoryFile() { close(number_); }
+
+    [[nodiscard]] int number() const { return number_; }
+    // Of bytes that mean nothing. Places are used again, so that the file does not grow for ever.
+    [[nodiscard]] std::uint64_t take(std::uint64_t bytes) {
+      const std::lock_guard lock(mutex_);
+      std::vector<std::uint64_t>& free = free_[bytes];
+      std::uint64_t offset = end_;
+      if (free.empty()) {
+        end_ += bytes;
+      } else {
+        offset = free.back();
+        free.pop_back();
+      }
+      const std::vector<std::uint8_t> unwritten(bytes, 0xA5);
+      if (pwrite(number_, unwritten.data(), bytes, static_cast<off_t>(offset)) !=
+          static_cast<ssize_t>(bytes)) {
+        throw std::bad_alloc();
+      }
+      return offset;
+    }
+    void give_back(std::uint64_t offset, std::uint64_t bytes) {
+      const std::lock_guard lock(mutex_);
+      free_[bytes].push_back(offset);
+    }
+
+   private:
+    const int number_;
+    std::mutex mutex_;
+    std::uint64_t end_ = 0;
+    std::map<std::uint64_t, std::vector<std::uint64_t>> free_;  // by size
+  };
+  class EmulatedMapping final : public cuda::Mapping {
+   public:
+    EmulatedMapping(const std::vector<const cuda::MemoryPiece*>& pieces, std::uint64_t bytes)
+        : bytes_(whole_pages(bytes)) {
+      void* const range =
+          mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (range == MAP_FAILED) throw std::bad_alloc();
+      address_ = static_cast<std::byte*>(range);
+      std::uint64_t at = 0;
+      for (const auto* piece : pieces) {
+        at += dynamic_cast<const EmulatedPiece&>(*piece).map_at(address_ + at);
+      }
+      // So that the address sanitizer sees what kernels do past the end.
+      ASAN_POISON_MEMORY_REGION(address_ + bytes, bytes_ - bytes);
+    }
+    ~EmulatedMapping() override {
+      ASAN_UNPOISON_MEMORY_REGION(address_, bytes_);
+      munmap(address_, bytes_);
+    }
+    [[nodiscard]] void* address() const noexcept override { return address_; }
+
+   private:
+    const std::uint64_t bytes_;
+    std::byte* address_ = nullptr;
+  };
+
   static tl::unexpected<Error> failed() {
     return fail(ErrorCode::device_failed, "the emulated GPU is lost");
   }
@@ -95,7 +212,10 @@ class EmulatedGpu final : public cuda::Gpu {
       return later([=] { std::memcpy(to, from, bytes); });
     }
     Result<void> copy_down(void* to, const void* from, std::uint64_t bytes) override {
-      return later([=] { std::memcpy(to, from, bytes); });
+      return later([this, to, from, bytes] {
+        std::memcpy(to, from, bytes);
+        if (gpu_.faults.flips_a_bit) *static_cast<std::uint8_t*>(to) ^= 4U;
+      });
     }
     Result<void> copy_across(void* to, const void* from, std::uint64_t bytes) override {
       return later([=] { std::memcpy(to, from, bytes); });
@@ -170,6 +290,7 @@ class EmulatedGpu final : public cuda::Gpu {
   std::mutex mutex_;
   std::uint64_t used_ = 0;
   std::map<void*, std::uint64_t> sizes_;
+  MemoryFile file_;
 };
 
 }  // namespace gyre

@@ -59,6 +59,11 @@ class FaultyDevice final : public device::Device {
     if (lost_ || refuse_memory_) return failed();
     return inside_->allocate(geometry);
   }
+  [[nodiscard]] Result<device::BufferId> allocate_copy(
+      device::BufferId from, std::span<const device::ByteRange> writable) override {
+    if (lost_ || refuse_memory_) return failed();
+    return inside_->allocate_copy(from, writable);
+  }
   [[nodiscard]] Result<std::unique_ptr<device::HostBuffer>> host_buffer(
       std::uint64_t bytes) override {
     return inside_->host_buffer(bytes);
@@ -77,10 +82,6 @@ class FaultyDevice final : public device::Device {
       return inside_->copy_up(to, offset, bytes);
     }
     return inside_->copy_up(to, offset, from);
-  }
-  [[nodiscard]] Result<void> copy_across(device::BufferId from, device::BufferId to) override {
-    if (lost_) return failed();
-    return inside_->copy_across(from, to);
   }
   [[nodiscard]] Result<void> copy_down(device::BufferId from, std::uint64_t offset,
                                        std::span<std::byte> to) override {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "backends/cuda/cuda_device.hpp"
 #include "backends/cuda/cuda_error.hpp"
 #include "backends/cuda/pass_runner.hpp"
+#include "backends/cuda/table_memory.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "backends/device/device_backend.hpp"
 #include "core/dpf/generate.hpp"
@@ -63,7 +65,7 @@ Result<Times> measure(const Work& work) {
 struct GeneratedTable {
   Geometry geometry;
   TableLayout layout;
-  GpuMemory words;
+  TableMemory memory;  // as a server's images have it
 };
 
 class Bench {
@@ -72,21 +74,34 @@ class Bench {
 
   Result<void> run() {
     if (auto done = ceilings(); !done) return done;
-    constexpr std::array<std::array<std::uint32_t, 2>, 3> shapes = {
-        {{4096, 1}, {32, 128}, {36, 113}}};
-    for (const std::uint64_t size : {gib, 8 * gib, 64 * gib}) {
-      for (const auto& [row_bytes, rows_per_page] : shapes) {
-        if (auto done = table(size, row_bytes, rows_per_page); !done) {
-          if (!skipped("table", size, done.error())) return done;
-        }
-      }
-    }
     if (auto done = expansion(); !done) return done;
-    return transfers(8 * gib);
+    // Of the smallest, what a pass costs beside its scan: a launch of every kernel.
+    for (const std::uint64_t size : {gib / 64, gib / 8, gib, 8 * gib}) {
+      if (auto done = tables(size); !done) return done;
+    }
+    if (auto done = transfers(8 * gib); !done) return done;
+    return tables(64 * gib);
   }
 
  private:
-  [[nodiscard]] bool time_is_up() const { return seconds_since(begun_) > seconds_; }
+  Result<void> tables(std::uint64_t size) {
+    constexpr std::array<std::array<std::uint32_t, 2>, 3> shapes = {
+        {{4096, 1}, {32, 128}, {36, 113}}};
+    for (const auto& [row_bytes, rows_per_page] : shapes) {
+      if (auto done = table(size, row_bytes, rows_per_page); !done) {
+        if (!skipped("table", size, done.error())) return done;
+      }
+    }
+    return {};
+  }
+
+  // Says so: a result that is not there must not look like one that was forgotten.
+  [[nodiscard]] bool time_is_up(const char* what, std::uint64_t bytes) const {
+    if (seconds_since(begun_) <= seconds_) return false;
+    std::printf("{\"name\": \"%s\", \"bytes\": %llu, \"skipped\": \"time was up\"}\n", what,
+                static_cast<unsigned long long>(bytes));
+    return true;
+  }
 
   // Whether the error only means that the card, or the host, is too small for it.
   static bool skipped(const char* what, std::uint64_t bytes, const Error& error) {
@@ -141,29 +156,49 @@ class Bench {
           static_cast<unsigned long long>(bytes), blocks_each, read->median, rate,
           read->repetitions);
     }
+    return upload_ceiling(to->as<void>());
+  }
+
+  // From pinned host memory, as staging's buffers are.
+  Result<void> upload_ceiling(void* to) {
+    constexpr std::uint64_t bytes = std::uint64_t{256} << 20U;
+    auto from = PinnedMemory::create(gpu_, bytes);
+    if (!from) return forward_error(from);
+    auto copy = measure([&]() -> Result<void> {
+      if (auto done = result_of(
+              cudaMemcpyAsync(to, from->as<void>(), bytes, cudaMemcpyHostToDevice, nullptr));
+          !done) {
+        return done;
+      }
+      return synchronize();
+    });
+    if (!copy) return forward_error(copy);
+    upload_ceiling_ = static_cast<double>(bytes) / copy->median;
+    std::printf(
+        "{\"name\": \"ceiling_upload\", \"bytes\": %llu, \"seconds\": %.9f, "
+        "\"bytes_per_second\": %.6g, \"repetitions\": %d}\n",
+        static_cast<unsigned long long>(bytes), copy->median, upload_ceiling_, copy->repetitions);
     return {};
   }
 
   Result<void> table(std::uint64_t size, std::uint32_t row_bytes, std::uint32_t rows_per_page) {
-    if (time_is_up()) return {};
+    if (time_is_up("table", size)) return {};
     const std::uint64_t pages = size / row_bytes / rows_per_page;
-    GeneratedTable made;
-    made.geometry = {pages * rows_per_page, row_bytes, rows_per_page};
-    made.layout = {
+    const TableLayout layout{
         .pages = pages, .page_words = row_bytes / 4 * rows_per_page, .row_words = row_bytes / 4};
-    auto words = GpuMemory::create(gpu_, made.geometry.bytes());
-    if (!words) return forward_error(words);
-    made.words = std::move(*words);
-    if (auto done =
-            result_of(fill_words(nullptr, made.words.as<std::uint32_t>(), made.layout.words()));
-        !done) {
+    auto memory =
+        TableMemory::create(gpu_, std::make_shared<std::atomic<std::uint64_t>>(0), layout.words());
+    if (!memory) return forward_error(memory);
+    const GeneratedTable made{
+        {pages * rows_per_page, row_bytes, rows_per_page}, layout, std::move(*memory)};
+    if (auto done = result_of(fill_words(nullptr, made.memory.words(), layout.words())); !done) {
       return done;
     }
     if (auto done = synchronize(); !done) return done;
     for (const QueryKind kind : {QueryKind::page, QueryKind::row}) {
       if (kind == QueryKind::row && rows_per_page == 1) continue;
       if (auto done = decodes(made, kind); !done) return done;
-      for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+      for (const ScanRoute route : scan_routes) {
         if (auto done = batches(made, kind, route); !done) return done;
       }
     }
@@ -185,7 +220,7 @@ class Bench {
   Result<void> decodes(const GeneratedTable& made, QueryKind kind) {
     const std::uint64_t records = made.geometry.records(kind);
     const std::uint64_t bytes = made.geometry.answer_bytes(kind);
-    for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+    for (const ScanRoute route : scan_routes) {
       auto runner = PassRunner::create(gpu_, {.route = route});
       if (!runner) return forward_error(runner);
       bool right = true;
@@ -198,8 +233,7 @@ class Bench {
           // Several at once, so that the batched kernels are the ones that are looked at.
           const std::vector<Query> queries(33, Query{.kind = kind, .key = &key, .overlay = &none});
           std::vector<std::byte> answers(queries.size() * bytes);
-          if (auto done =
-                  (*runner)->run(made.words.as<std::uint32_t>(), made.layout, queries, answers);
+          if (auto done = (*runner)->run(made.memory.words(), made.layout, queries, answers);
               !done) {
             return done;
           }
@@ -212,21 +246,22 @@ class Bench {
       std::printf(
           "{\"name\": \"decodes\", \"kind\": \"%s\", \"route\": \"%s\", \"bytes\": %llu, "
           "\"row_bytes\": %u, \"right\": %s}\n",
-          name_of(kind), name_of(route), static_cast<unsigned long long>(made.geometry.bytes()),
-          made.geometry.row_bytes, right ? "true" : "false");
+          name_of(kind), text_of(route).c_str(),
+          static_cast<unsigned long long>(made.geometry.bytes()), made.geometry.row_bytes,
+          right ? "true" : "false");
     }
     return {};
   }
 
   Result<std::vector<std::byte>> record_at(const GeneratedTable& made, std::uint64_t word,
                                            std::uint64_t bytes) {
-    auto stream = gpu_->make_stream();
+    auto stream = gpu_->make_stream(StreamUse::copies);
     if (!stream) return forward_error(stream);
     auto rows = GpuMemory::create(gpu_, bytes);
     if (!rows) return forward_error(rows);
     std::vector<std::byte> record(bytes);
     const ExtractStep step{.layout = made.layout,
-                           .image = made.words.as<std::uint32_t>(),
+                           .image = made.memory.words(),
                            .out = rows->as<std::uint32_t>(),
                            .first_word = word,
                            .count = bytes / word_bytes};
@@ -245,9 +280,10 @@ class Bench {
     if (!runner) return forward_error(runner);
     const Overlay none;
     for (const std::size_t count : {1U, 8U, 32U, 128U, 1024U}) {
-      if (time_is_up()) return {};
-      if (route == ScanRoute::tensor && count <= 8) continue;  // the same kernels
+      if (time_is_up("pass", size)) return {};
+      if (route != ScanRoute::and_xor && count <= 8) continue;  // the same kernels
       // Only what tells something new, and only as long as it does not take minutes.
+      if (count > 8 && size < gib) continue;
       if (count == 1024 && (size > 8 * gib || kind == QueryKind::row)) continue;
       if (kind == QueryKind::row && count > 32 && size > 8 * gib) continue;
       auto keys = keys_for(made.geometry.records(kind), count);
@@ -257,9 +293,8 @@ class Bench {
         queries.push_back({.kind = kind, .key = &key, .overlay = &none});
       }
       std::vector<std::byte> answers(count * made.geometry.answer_bytes(kind));
-      auto times = measure([&] {
-        return (*runner)->run(made.words.as<std::uint32_t>(), made.layout, queries, answers);
-      });
+      auto times = measure(
+          [&] { return (*runner)->run(made.memory.words(), made.layout, queries, answers); });
       if (!times) return forward_error(times);
       const double rate = static_cast<double>(size) * static_cast<double>(count) / times->median;
       std::printf(
@@ -268,11 +303,11 @@ class Bench {
           "%u, \"rows_per_page\": %u, \"batch\": %zu, \"seconds\": %.9f, \"least_seconds\": %.9f, "
           "\"repetitions\": %d, \"queries_per_second\": %.6g, "
           "\"table_bytes_times_queries_per_second\": "
-          "%.6g, \"of_read_ceiling\": %.4f}\n",
-          name_of(kind), name_of(route), static_cast<unsigned long long>(size),
+          "%.6g, \"of_read_ceiling\": %.4f, \"pass_of_read_ceiling\": %.4f}\n",
+          name_of(kind), text_of(route).c_str(), static_cast<unsigned long long>(size),
           made.geometry.row_bytes, made.geometry.rows_per_page, count, times->median, times->least,
           times->repetitions, static_cast<double>(count) / times->median, rate,
-          rate / read_ceiling_);
+          rate / read_ceiling_, static_cast<double>(size) / times->median / read_ceiling_);
       std::fflush(stdout);
     }
     return {};
@@ -281,7 +316,7 @@ class Bench {
   // The last tier and those above it for 2^20 leaves a query, nothing scanned.
   Result<void> expansion() {
     constexpr std::uint64_t leaves = std::uint64_t{1} << 20U;
-    auto stream = gpu_->make_stream();
+    auto stream = gpu_->make_stream(StreamUse::expansion);
     if (!stream) return forward_error(stream);
     for (const std::uint32_t count : {1U, 8U, 64U}) {
       auto keys = keys_for(leaves * 128, count);
@@ -333,16 +368,19 @@ class Bench {
       if (!times) return forward_error(times);
       std::printf(
           "{\"name\": \"expansion\", \"queries\": %u, \"leaves\": %llu, \"seconds\": %.9f, "
-          "\"leaves_per_second\": %.6g, \"repetitions\": %d}\n",
+          "\"leaves_per_second\": %.6g, \"leaf_bytes_of_read_ceiling\": %.4f, "
+          "\"repetitions\": %d}\n",
           count, static_cast<unsigned long long>(leaves), times->median,
-          static_cast<double>(leaves * count) / times->median, times->repetitions);
+          static_cast<double>(leaves * count) / times->median,
+          static_cast<double>(leaves * count * sizeof(dpf::Block)) / times->median / read_ceiling_,
+          times->repetitions);
     }
     return {};
   }
 
   // Through staging, as a rotation does it, and from a host image, as a promotion does it.
   Result<void> transfers(std::uint64_t size) {
-    if (time_is_up()) return {};
+    if (time_is_up("upload", size)) return {};
     const Geometry geometry{.rows = size / 4096, .row_bytes = 4096, .rows_per_page = 1};
     DeviceBackend device(std::make_shared<CudaDevice>(gpu_));
     CpuBackendOptions options;
@@ -362,16 +400,19 @@ class Bench {
     const auto report = [&](const char* what, double seconds) {
       std::printf(
           "{\"name\": \"%s\", \"bytes\": %llu, \"seconds\": %.6f, \"bytes_per_second\": "
-          "%.6g, \"repetitions\": 1}\n",
-          what, static_cast<unsigned long long>(size), seconds,
-          static_cast<double>(size) / seconds);
+          "%.6g, \"of_upload_ceiling\": %.4f, \"repetitions\": 1}\n",
+          what, static_cast<unsigned long long>(size), seconds, static_cast<double>(size) / seconds,
+          static_cast<double>(size) / seconds / upload_ceiling_);
     };
     const auto start = Clock::now();
-    if (auto image = stage_into(device); !image) {
+    auto image = stage_into(device);
+    if (!image) {
       if (skipped("upload", size, image.error())) return {};
       return forward_error(image);
     }
     report("upload", seconds_since(start));
+    if (auto done = compaction(**image); !done) return done;
+    image->reset();
     auto host = stage_into(**cpu);
     if (!host) {
       if (skipped("promotion", size, host.error())) return {};
@@ -384,16 +425,40 @@ class Bench {
     return {};
   }
 
-  static const char* name_of(QueryKind kind) { return kind == QueryKind::page ? "page" : "row"; }
-  static const char* name_of(ScanRoute route) {
-    return route == ScanRoute::tensor ? "tensor" : "and-xor";
+  // Updates of rows all over a table: most are in a piece of memory of their own.
+  Result<void> compaction(const Image& image) {
+    constexpr std::uint64_t count = 1000;
+    const Geometry& geometry = image.geometry();
+    OverlayBatch batch{.seq = 1, .rows = {}, .differences = {}};
+    for (std::uint64_t i = 0; i < count; ++i) {
+      batch.rows.push_back(i * (geometry.rows / count));
+    }
+    batch.differences.resize(count * geometry.row_bytes);
+    if (auto done = random_.fill(batch.differences); !done) return done;
+    auto overlay = Overlay{}.append(geometry, std::move(batch));
+    if (!overlay) return forward_error(overlay);
+    const auto start = Clock::now();
+    if (auto folded = image.with_updates(*overlay); !folded) {
+      if (skipped("compaction", geometry.bytes(), folded.error())) return {};
+      return forward_error(folded);
+    }
+    std::printf(
+        "{\"name\": \"compaction\", \"bytes\": %llu, \"rows\": %llu, \"seconds\": %.6f, "
+        "\"repetitions\": 1}\n",
+        static_cast<unsigned long long>(geometry.bytes()), static_cast<unsigned long long>(count),
+        seconds_since(start));
+    return {};
   }
+
+  static std::string text_of(ScanRoute route) { return std::string(cuda::name_of(route)); }
+  static const char* name_of(QueryKind kind) { return kind == QueryKind::page ? "page" : "row"; }
 
   const std::shared_ptr<Gpu> gpu_;
   const double seconds_;
   const Clock::time_point begun_ = Clock::now();
   SystemRandom random_;
   double read_ceiling_ = 0;
+  double upload_ceiling_ = 0;
 };
 
 }  // namespace

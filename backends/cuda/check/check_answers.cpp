@@ -149,7 +149,7 @@ AnswerCheck check_answers(const std::shared_ptr<Gpu>& gpu, std::uint64_t seed, s
     return {.tables = tables, .wrong = tables};
   }
   std::vector<std::unique_ptr<DeviceBackend>> backends;
-  for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+  for (const ScanRoute route : scan_routes) {
     for (const std::uint64_t bytes : {PassLimits{}.selection_bytes, std::uint64_t{4096}}) {
       backends.push_back(std::make_unique<DeviceBackend>(
           std::make_shared<CudaDevice>(gpu, PassLimits{.selection_bytes = bytes, .route = route})));

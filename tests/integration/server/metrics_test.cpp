@@ -1,6 +1,8 @@
 // GET /metrics: well-formed, true to what happened, and nothing in it that is nobody's business.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -13,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "backends/cuda/cuda_device.hpp"
+#include "backends/device/device_backend.hpp"
 #include "core/bytes.hpp"
 #include "harness/protocol/base64.hpp"
 #include "harness/protocol/query_codec.hpp"
@@ -20,6 +24,7 @@
 #include "harness/server/admin_server.hpp"
 #include "harness/server/server_readings.hpp"
 #include "tests/integration/server/raw_connection.hpp"
+#include "tests/support/emulated_gpu.hpp"
 #include "tests/support/test_keys.hpp"
 #include "tests/unit/server/rotation_fixture.hpp"
 
@@ -110,25 +115,30 @@ class Exposition {
 // A whole server: both listeners, rotations from an origin of the test's.
 class MetricsTest : public ::testing::Test {
  protected:
-  MetricsTest()
+  // With images on that device too, and before those of the CPU, if there is one.
+  explicit MetricsTest(Backend* device = nullptr)
       : backend_(
-            CpuBackend::create({.kernel = "portable", .executor = "pool", .threads = 1}).value()) {
+            CpuBackend::create({.kernel = "portable", .executor = "pool", .threads = 1}).value()),
+        backends_(device == nullptr ? std::vector<Backend*>{backend_.get()}
+                                    : std::vector<Backend*>{device, backend_.get()}) {
     ServerConfiguration configuration;
+    configuration.residencies.clear();
+    for (const Backend* backend : backends_)
+      configuration.residencies.emplace_back(backend->name());
     configuration.listen = {"127.0.0.1", 0};
     configuration.queries.max_keys = 4;
     server_ = std::move(Server::start(configuration).value());
     auto origin = std::make_unique<FakeOrigin>();
     origin_ = origin.get();
     administration_ = std::make_unique<Administration>(
-        server_->epochs(), server_->retirer(), server_->metrics(),
-        std::vector<Backend*>{backend_.get()}, HostImages::unchecked, std::move(origin),
-        AdministrationLimits{});
+        server_->epochs(), server_->retirer(), server_->metrics(), backends_, HostImages::unchecked,
+        std::move(origin), AdministrationLimits{});
     AdminConfiguration admin;
     admin.listen = {"127.0.0.1", 0};
     admin.token = token;
     admin_ = std::move(AdminServer::start(admin, administration_->resources(), [this] {
                          return server_->metrics().text(
-                             read_server(*server_, *administration_, {backend_.get()}));
+                             read_server(*server_, *administration_, backends_));
                        }).value());
     admin_port_ =
         static_cast<std::uint16_t>(std::stoi(admin_->url().substr(admin_->url().rfind(':') + 1)));
@@ -190,6 +200,7 @@ class MetricsTest : public ::testing::Test {
   }
 
   std::unique_ptr<CpuBackend> backend_;
+  const std::vector<Backend*> backends_;
   std::unique_ptr<Server> server_;
   FakeOrigin* origin_ = nullptr;
   std::unique_ptr<Administration> administration_;
@@ -213,8 +224,9 @@ TEST_F(MetricsTest, TheTextIsAnExpositionOfWhatTheDocumentationNames) {
   const Exposition scraped(response.body);
 
   const std::set<std::string> known_types = {"counter", "gauge", "histogram"};
-  const std::set<std::string> known_labels = {"kind", "code",  "state", "phase", "owner",
-                                              "boot", "party", "base",  "table", "le"};
+  const std::set<std::string> known_labels = {"kind",  "code", "state",  "phase",
+                                              "owner", "boot", "party",  "base",
+                                              "table", "le",   "device", "reason"};
   for (const auto& [sample, value] : scraped.samples) {
     EXPECT_TRUE(std::isfinite(value)) << sample.first;
     EXPECT_GE(value, 0) << sample.first;
@@ -234,6 +246,62 @@ TEST_F(MetricsTest, TheTextIsAnExpositionOfWhatTheDocumentationNames) {
     exposed.insert(family);
   }
   EXPECT_EQ(exposed, documented);
+}
+
+// A server with a GPU that is lost, or has an error that its memory could not correct: to CUDA both
+// are errors of whatever is asked for next.
+struct Gpu {
+  std::shared_ptr<EmulatedGpu> gpu = std::make_shared<EmulatedGpu>();
+  DeviceBackend gpu_backend{std::make_shared<cuda::CudaDevice>(gpu)};
+};
+class LostGpuTest : private Gpu, public MetricsTest {
+ protected:
+  LostGpuTest() : MetricsTest(&gpu_backend) {}
+
+  std::string answers() {
+    return ask(server_->address().port,
+               post_request(
+                   "/query", "application/octet-stream",
+                   encode(protocol::QueryRequest{CurrentEpoch{}, asked_}, Encoding::binary)))
+        .value()
+        .body;
+  }
+  nlohmann::json health() {
+    const auto response = ask(server_->address().port, get_request("/health")).value();
+    EXPECT_EQ(response.status, 200);
+    return nlohmann::json::parse(response.body);
+  }
+  EmulatedGpu::Faults& faults() { return gpu->faults; }
+  void lose_its_image() { faults().lost = true; }
+
+  const std::vector<dpf::Key> asked_ = keys(3);
+};
+
+TEST_F(LostGpuTest, TheCpusImageGoesOnAndEverybodyIsToldWhy) {
+  const TestSnapshot snapshot(0);
+  snapshot.publish_at(*origin_);
+  ASSERT_EQ(rotate_to(snapshot), 200);
+  ASSERT_EQ(update(1), 200);
+  EXPECT_EQ(health()["status"], "ok");
+  const std::string before = answers();
+  Exposition scraped = scrape();
+  EXPECT_EQ(scraped.value("gyre_epoch_degraded"), 0);
+  EXPECT_EQ(scraped.sum("gyre_device_failures_total"), 0);
+
+  lose_its_image();
+  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(health()["status"], "degraded");
+  EXPECT_EQ(health()["images"],
+            nlohmann::json({{"failed", {"cuda"}}, {"missing", nlohmann::json::array()}}));
+  scraped = scrape();
+  EXPECT_EQ(scraped.value("gyre_epoch_degraded"), 1);
+  // Once: it is not asked again.
+  EXPECT_EQ(scraped.value("gyre_device_failures_total", {{"device", "cuda"},
+                                                         {"code", "device_failed"},
+                                                         {"reason", "the emulated GPU is lost"}}),
+            1);
+  EXPECT_EQ(scraped.value("gyre_queries_total", {{"kind", "row"}, {"code", "ok"}}), 3);
 }
 
 TEST_F(MetricsTest, HistogramsAreCumulative) {

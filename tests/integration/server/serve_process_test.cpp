@@ -171,6 +171,8 @@ TEST_F(ServeProcess, OptionsOfADeviceWithoutOneAreRefused) {
       {"--backend", "device:none"},
       {"--backend", "device:sim", "--device-memory-bytes", "0"},
       {"--backend", "device:sim", "--device-bandwidth", "-1"},
+      {"--cuda-route", "and-xor"},
+      {"--backend", "cuda", "--cuda-route", "fastest"},
   };
   for (const auto& options : unusable) {
     std::vector<std::string> arguments = {"serve",      "--snapshot", file("table.manifest.json"),

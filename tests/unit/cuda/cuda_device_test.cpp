@@ -5,7 +5,9 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "backends/cuda/top_of_tree.hpp"
 #include "backends/device/device_backend.hpp"
 #include "core/dpf/expand.hpp"
+#include "core/fault_point.hpp"
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
 #include "tests/support/emulated_gpu.hpp"
@@ -130,7 +133,7 @@ const std::vector<Case> large_cases = {
 };
 
 TEST(CudaDevice, AnswersLargePassesLikeTheCpu) {
-  for (const cuda::ScanRoute route : {cuda::ScanRoute::and_xor, cuda::ScanRoute::tensor}) {
+  for (const cuda::ScanRoute route : cuda::scan_routes) {
     for (std::size_t i = 0; i < large_cases.size(); ++i) {
       SCOPED_TRACE(i);
       Emulated whole({.route = route});
@@ -138,6 +141,25 @@ TEST(CudaDevice, AnswersLargePassesLikeTheCpu) {
       Emulated in_pieces(
           {.selection_bytes = 20'000, .batch = 100, .chunk_tiers = 1, .route = route});
       expect_same_answers(in_pieces, large_cases[i].geometry, large_cases[i].queries, 100 + i);
+    }
+  }
+}
+
+// Pages of a MiB and more have accumulators of 32 MiB, and sets of queries are filled up; here all
+// of that is small.
+TEST(CudaDevice, PassesKeepToTheirMemory) {
+  const std::vector<Case> cases = {
+      {{.rows = 300, .row_bytes = 4096, .rows_per_page = 1}, 60},
+      {{.rows = std::uint64_t{300} * 64, .row_bytes = 64, .rows_per_page = 64}, 60},
+  };
+  for (const cuda::ScanRoute route : cuda::scan_routes) {
+    for (const Case& each : cases) {
+      Emulated emulated(
+          {.selection_bytes = 16'384, .scratch_bytes = std::uint64_t{3} << 20U, .route = route});
+      expect_same_answers(emulated, each.geometry, each.queries, 7);
+      // The table is gone. Keys and nodes come on top, and what copies up pass through.
+      EXPECT_LE(emulated.gpu->used_bytes(), (std::uint64_t{3} << 20U) + (4U << 20U) + 600'000);
+      EXPECT_GE(emulated.gpu->used_bytes(), (std::uint64_t{1} << 20U) + (4U << 20U));
     }
   }
 }
@@ -165,6 +187,144 @@ TEST(CudaDevice, WithoutPinnedMemoryItUsesOrdinaryMemory) {
   ASSERT_TRUE((*image)->read_rows(0, there));
   EXPECT_TRUE(there == rows);
 }
+
+// What tests of updates look at: an image, and what folding an overlay into it must make of it.
+struct Folded {
+  Folded(Emulated& emulated, const Geometry& geometry, const std::vector<std::uint64_t>& rows)
+      : random(1), before(random_bytes(random, geometry.bytes())), after(before) {
+    image = make_image(emulated.backend, geometry, before, random).value();
+    OverlayBatch batch{.seq = 1, .rows = rows, .differences = {}};
+    batch.differences = random_bytes(random, rows.size() * geometry.row_bytes);
+    for (std::size_t i = 0; i < batch.differences.size(); ++i) {
+      after[rows[i / geometry.row_bytes] * geometry.row_bytes + i % geometry.row_bytes] ^=
+          batch.differences[i];
+    }
+    overlay = Overlay{}.append(geometry, std::move(batch)).value();
+  }
+  static bool holds(const Image& image, const Bytes& rows) {
+    Bytes there(rows.size());
+    return image.read_rows(0, there).has_value() && there == rows;
+  }
+
+  SeededRandom random;
+  Bytes before;
+  Bytes after;
+  std::shared_ptr<const Image> image;
+  Overlay overlay;
+};
+
+// 25 groups of 16 KiB, four pieces each, and a page that fills none.
+constexpr Geometry many_pieces{.rows = 801, .row_bytes = 512, .rows_per_page = 1};
+
+TEST(CudaDevice, FoldingUpdatesInCopiesThePiecesThatTheyChange) {
+  Emulated emulated;
+  const std::uint64_t base = many_pieces.bytes();
+  Folded folded(emulated, many_pieces, {0, 31, 320, 800});
+  const auto used = [&] { return emulated.backend.device().used_bytes(); };
+  ASSERT_EQ(used(), base);
+  auto updated = folded.image->with_updates(folded.overlay).value();
+  // The groups of rows 0 and 320, and the piece of the last page; rows between them that travel
+  // with them, up to 64 KiB, are written too.
+  EXPECT_GE(used(), base + 2 * 16'384);
+  EXPECT_LE(used(), base + base / 2);
+  EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
+  EXPECT_TRUE(Folded::holds(*updated, folded.after));
+
+  // And again, on top; then they go in any order.
+  const auto twice = updated->with_updates(folded.overlay).value();
+  EXPECT_TRUE(Folded::holds(*twice, folded.before));
+  updated.reset();
+  EXPECT_TRUE(Folded::holds(*twice, folded.before));
+  EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
+  folded.image.reset();
+  EXPECT_TRUE(Folded::holds(*twice, folded.before));
+  EXPECT_EQ(used(), base);
+}
+
+TEST(CudaDevice, AnUpdatedImageNeedsNoRoomForASecondTable) {
+  Emulated emulated;
+  Folded folded(emulated, many_pieces, {5});
+  ASSERT_TRUE(Folded::holds(*folded.image, folded.before));  // what reading takes is there now
+  emulated.gpu->faults.capacity_bytes = emulated.gpu->used_bytes() + 2 * 16'384;
+  const auto updated = folded.image->with_updates(folded.overlay);
+  ASSERT_TRUE(updated);
+  EXPECT_TRUE(Folded::holds(**updated, folded.after));
+  EXPECT_EQ(code_of(emulated.backend.stage(many_pieces)), ErrorCode::device_out_of_memory);
+}
+
+TEST(CudaDevice, WhereNoPiecesCanBeMappedACopyIsWhole) {
+  Emulated emulated;
+  emulated.gpu->faults.piece_bytes = std::uint64_t{1} << 60U;
+  Folded folded(emulated, many_pieces, {5});
+  const auto updated = folded.image->with_updates(folded.overlay).value();
+  EXPECT_EQ(emulated.backend.device().used_bytes(), 2 * many_pieces.bytes());
+  EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
+  EXPECT_TRUE(Folded::holds(*updated, folded.after));
+}
+
+TEST(CudaDevice, WhatAnotherImageHasIsNotWritten) {
+  const auto gpu = std::make_shared<EmulatedGpu>();
+  cuda::CudaDevice device(gpu);
+  const auto original = device.allocate(many_pieces).value();
+  const std::vector<device::ByteRange> writable = {{.offset = 0, .bytes = 512}};
+  const auto copy = device.allocate_copy(original, writable).value();
+  const Bytes row(512, std::byte{1});
+  EXPECT_TRUE(device.copy_up(copy, 0, row));
+  EXPECT_TRUE(device.synchronize(copy));
+  EXPECT_EQ(code_of(device.copy_up(copy, std::uint64_t{512} * 64, row)), ErrorCode::device_failed);
+  EXPECT_EQ(code_of(device.allocate_copy(copy + 1, writable)), ErrorCode::device_failed);
+}
+
+TEST(CudaDevice, UpdatesThatFindNoRoomOrNoGpuLeaveTheImageAsItWas) {
+  Emulated emulated;
+  Folded folded(emulated, many_pieces, {5, 700});
+  ASSERT_TRUE(Folded::holds(*folded.image, folded.before));
+  emulated.gpu->faults.capacity_bytes = emulated.gpu->used_bytes() + 16'384;
+  EXPECT_EQ(code_of(folded.image->with_updates(folded.overlay)), ErrorCode::device_out_of_memory);
+  EXPECT_EQ(emulated.backend.device().used_bytes(), many_pieces.bytes());
+  EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
+  emulated.gpu->faults.capacity_bytes = std::uint64_t{1} << 30U;
+  emulated.gpu->faults.lost = true;
+  EXPECT_EQ(code_of(folded.image->with_updates(folded.overlay)), ErrorCode::device_failed);
+  EXPECT_EQ(emulated.backend.device().used_bytes(), many_pieces.bytes());
+}
+
+#if defined(GYRE_FAULT_POINTS)
+
+std::atomic<FaultPoint> armed;
+std::optional<Error> fail_armed(FaultPoint point) {
+  if (point != armed) return std::nullopt;
+  return Error{ErrorCode::device_failed, "a fault of the test"};
+}
+
+TEST(CudaFaults, FailWithTheirErrorAndLeaveNothing) {
+  Emulated emulated;
+  Folded folded(emulated, many_pieces, {5, 700});
+  const std::uint64_t used = emulated.backend.device().used_bytes();
+  const auto key = dpf::generate(dpf::levels_for(many_pieces.rows), 1, folded.random).value()[0];
+  set_fault_hook(&fail_armed);
+  for (const FaultPoint point : {FaultPoint::device_alloc, FaultPoint::device_upload,
+                                 FaultPoint::device_sync, FaultPoint::staging_seal}) {
+    armed = point;
+    EXPECT_EQ(code_of(make_image(emulated.backend, many_pieces, folded.before, folded.random)),
+              ErrorCode::device_failed);
+    EXPECT_EQ(emulated.backend.device().used_bytes(), used);
+  }
+  for (const FaultPoint point : {FaultPoint::device_alloc, FaultPoint::device_copy,
+                                 FaultPoint::device_upload, FaultPoint::device_sync}) {
+    armed = point;
+    EXPECT_EQ(code_of(folded.image->with_updates(folded.overlay)), ErrorCode::device_failed);
+    EXPECT_EQ(emulated.backend.device().used_bytes(), used);
+  }
+  armed = FaultPoint::query_scan;
+  EXPECT_EQ(code_of(answer_of(*folded.image, QueryKind::row, key, Overlay{})),
+            ErrorCode::device_failed);
+  set_fault_hook(nullptr);
+  EXPECT_TRUE(answer_of(*folded.image, QueryKind::row, key, Overlay{}));
+  EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
+}
+
+#endif
 
 // What answer_from, /health and the promoter go by (tests/unit/server): the code, and that the
 // image says so.

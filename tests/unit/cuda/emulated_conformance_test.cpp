@@ -11,21 +11,22 @@ namespace gyre {
 namespace {
 
 BackendUnderTest with_limits(const char* name, const cuda::PassLimits& limits) {
-  return {
-      .name = name,
-      .make = [limits]() -> Result<std::unique_ptr<Backend>> {
-        return std::make_unique<DeviceBackend>(
-            std::make_shared<cuda::CudaDevice>(std::make_shared<EmulatedGpu>(), limits));
-      },
-      .expected_kernel = limits.route == cuda::ScanRoute::tensor ? "cuda-tensor" : "cuda-and-xor"};
+  return {.name = name,
+          .make = [limits]() -> Result<std::unique_ptr<Backend>> {
+            return std::make_unique<DeviceBackend>(
+                std::make_shared<cuda::CudaDevice>(std::make_shared<EmulatedGpu>(), limits));
+          },
+          .expected_kernel = std::string(cuda::name_of(limits.route))};
 }
 
-INSTANTIATE_TEST_SUITE_P(EmulatedCuda, BackendConformance,
-                         testing::Values(with_limits("one_chunk", {}),
-                                         with_limits("many_chunks", {.selection_bytes = 1}),
-                                         with_limits("query_by_query", {.batch = 1}),
-                                         with_limits("tensor", {.route = cuda::ScanRoute::tensor})),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    EmulatedCuda, BackendConformance,
+    testing::Values(with_limits("one_chunk", {}),
+                    with_limits("many_chunks", {.selection_bytes = 1}),
+                    with_limits("query_by_query", {.batch = 1}),
+                    with_limits("tensor_bits", {.route = cuda::ScanRoute::tensor_bits}),
+                    with_limits("tensor_bytes", {.route = cuda::ScanRoute::tensor_bytes})),
+    name_of);
 
 }  // namespace
 }  // namespace gyre

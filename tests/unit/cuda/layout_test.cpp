@@ -1,13 +1,14 @@
 // The kernels' arithmetic of indices, exhaustively on small shapes.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdint>
 #include <set>
 #include <vector>
 
 #include "backends/cuda/any_scan_step.hpp"
-#include "backends/cuda/binary_fragments.hpp"
 #include "backends/cuda/mask_step.hpp"
+#include "backends/cuda/matrix_product.hpp"
 #include "backends/cuda/pass_runner.hpp"
 #include "backends/cuda/table_layout.hpp"
 #include "backends/cuda/top_of_tree.hpp"
@@ -110,6 +111,29 @@ TEST(TableLayout, AnyPieceGoesInAndComesOutAndLeavesTheRestAlone) {
   }
 }
 
+// What a piece writes lies in the words that are said to hold it: nothing else need be a copy's
+// own.
+TEST(TableLayout, APieceWritesNoWordOutsideItsRange) {
+  for (const TableLayout& layout : small_layouts) {
+    if (layout.page_words > 10) continue;
+    const std::uint64_t step = 1 + layout.words() / 23;
+    for (std::uint64_t first = 0; first < layout.words(); first += step) {
+      for (std::uint64_t count = 1; count <= layout.words() - first; count += step) {
+        const WordRange range = layout.image_words(first, count);
+        ASSERT_LE(range.end, layout.words());
+        std::vector<std::uint32_t> image(layout.words(), 0);
+        const std::vector<std::uint32_t> rows(count, 0xFFFFFFFF);
+        emulate(InsertStep{layout, image.data(), rows.data(), first, count});
+        for (std::uint64_t i = 0; i < image.size(); ++i) {
+          if (i < range.begin || i >= range.end) {
+            ASSERT_EQ(image[i], 0U);
+          }
+        }
+      }
+    }
+  }
+}
+
 // Every word of a group belongs to exactly one thread, and its sum to the right place.
 TEST(ScanPartition, CoversEveryWordOfAGroupOnce) {
   for (const TableLayout& layout : small_layouts) {
@@ -150,10 +174,10 @@ TEST(ScanPartition, CoversEveryWordOfAGroupOnce) {
 TEST(TileFor, HoldsAllQueriesInWholeSets) {
   for (const TableLayout& layout : small_layouts) {
     for (const QueryShape& shape : {QueryShape::of_rows(layout), QueryShape::of_pages(layout)}) {
-      for (const ScanRoute route : {ScanRoute::and_xor, ScanRoute::tensor}) {
+      for (const ScanRoute route : scan_routes) {
         for (std::uint32_t queries = 1; queries < 200; ++queries) {
           const ScanTile tile = tile_for(shape, route, queries);
-          const std::uint32_t slots = (queries + tile.queries - 1) / tile.queries * tile.queries;
+          const std::uint32_t slots = slots_for(tile, queries);
           with_scan_step(tile, ScanWork{.layout = layout, .shape = shape, .slots = slots},
                          [&](const auto& step) {
                            EXPECT_EQ(step.sets() * tile.queries, slots);
@@ -171,17 +195,23 @@ TEST(TileFor, HoldsAllQueriesInWholeSets) {
   }
 }
 
+TEST(ScanRoute, IsFoundByItsName) {
+  for (const ScanRoute route : scan_routes) EXPECT_EQ(route_of_name(name_of(route)), route);
+  EXPECT_EQ(route_of_name("and"), std::nullopt);
+  EXPECT_EQ(route_of_name(""), std::nullopt);
+}
+
 TEST(MaskLayout, GivesEveryMaskAPlaceOfItsOwn) {
-  for (const bool paired : {false, true}) {
+  for (const std::uint32_t together : {1U, 4U, 8U}) {
     for (const std::uint32_t records : {1U, 2U, 5U}) {
       for (const std::uint64_t groups : {1U, 7U, 8U, 13U}) {
-        const MaskLayout layout{records, 4, paired};
+        const MaskLayout layout{records, 4, together};
         std::set<std::uint64_t> places;
         for (std::uint64_t g = 0; g < layout.groups(groups); ++g) {
           for (std::uint32_t p = 0; p < records; ++p) {
             for (std::uint32_t s = 0; s < 4; ++s) {
               ASSERT_TRUE(places.insert(layout.index(g, p, s)).second);
-              if (paired && g % 8 < 4) {
+              if (together == 8 && g % 8 < 4) {
                 ASSERT_EQ(layout.index(g + 4, p, s), layout.index(g, p, s) + 1);
               }
               if (p > 0) {
@@ -200,7 +230,7 @@ TEST(MaskLayout, GivesEveryMaskAPlaceOfItsOwn) {
 
 TEST(MaskStep, PutsTheBitOfEveryRecordWhereItsPageAndPositionSay) {
   for (const std::uint32_t records : {1U, 2U, 31U, 32U, 33U, 113U, 128U}) {
-    for (const bool paired : {false, true}) {
+    for (const std::uint32_t together : {1U, 4U, 8U}) {
       constexpr std::uint64_t groups = 5;
       constexpr std::uint32_t queries = 3;
       const std::uint64_t words = groups * records;  // exactly: no word past the last may be read
@@ -208,7 +238,7 @@ TEST(MaskStep, PutsTheBitOfEveryRecordWhereItsPageAndPositionSay) {
       for (std::size_t i = 0; i < bits.size(); ++i) {
         bits[i] = static_cast<std::uint32_t>((i + 1) * 2654435761U);
       }
-      const MaskLayout layout{records, 4, paired};
+      const MaskLayout layout{records, 4, together};
       std::vector<std::uint32_t> masks(layout.words(groups), 0xA5A5A5A5);
       emulate(MaskStep{{bits.data(), words}, groups, queries, layout, masks.data()});
       for (std::uint64_t g = 0; g < layout.groups(groups); ++g) {
@@ -229,8 +259,8 @@ TEST(MaskStep, PutsTheBitOfEveryRecordWhereItsPageAndPositionSay) {
   }
 }
 
-TEST(BinaryFragments, HoldEveryElementOnce) {
-  using F = BinaryFragments;
+TEST(MatrixFragments, HoldEveryElementOnce) {
+  using F = MatrixFragments;
   std::set<unsigned> first;
   std::set<unsigned> second;
   std::set<unsigned> counts;
@@ -249,6 +279,138 @@ TEST(BinaryFragments, HoldEveryElementOnce) {
   EXPECT_EQ(*second.rbegin(), F::columns * F::depth_words - 1);
   EXPECT_EQ(counts.size(), F::rows * F::columns);
   EXPECT_EQ(*counts.rbegin(), F::rows * F::columns - 1);
+}
+
+// Each bit of a word is in one register of one product, and both operands have it in the same
+// place.
+template <typename Elements>
+void expect_every_bit_once() {
+  constexpr unsigned groups = Elements::groups_a_lane;
+  for (unsigned group = 0; group < groups; ++group) {
+    for (unsigned bit = 0; bit < 32; ++bit) {
+      std::uint32_t one[groups] = {};
+      one[group] = 1U << bit;
+      for (unsigned other_group = 0; other_group < groups; ++other_group) {
+        for (unsigned other = 0; other < 32; ++other) {
+          std::uint32_t second[groups] = {};
+          second[other_group] = 1U << other;
+          std::int32_t sum = 0;
+          for (unsigned product = 0; product < Elements::products; ++product) {
+            for (unsigned half = 0; half < 2; ++half) {
+              sum += Elements::dot(Elements::part(one, product, half),
+                                   Elements::part(second, product, half));
+            }
+          }
+          ASSERT_EQ(sum, group == other_group && bit == other ? 1 : 0);
+        }
+      }
+    }
+  }
+}
+TEST(MatrixElements, BitsMeetTheirLikeOnce) {
+  expect_every_bit_once<BitElements>();
+}
+TEST(MatrixElements, BytesMeetTheirLikeOnce) {
+  expect_every_bit_once<ByteElements>();
+}
+
+// The sums of one scan by their definition: [slot][bit][word of a record], modulo 2.
+std::vector<std::uint32_t> parities_of(const ScanWork& work, const MaskLayout& masks) {
+  const std::uint64_t words = work.shape.accumulator_words();
+  std::vector<std::uint32_t> sums(work.slots * words);
+  for (std::uint64_t group = 0; group < work.groups; ++group) {
+    for (std::uint32_t bit = 0; bit < 32; ++bit) {
+      for (std::uint32_t word = 0; word < work.layout.page_words; ++word) {
+        const std::uint32_t value =
+            work.image[work.layout.grouped_word(work.first_group + group, bit, word)];
+        const std::uint32_t position = word / work.shape.record_words;
+        for (std::uint32_t slot = 0; slot < work.slots; ++slot) {
+          sums[slot * words + bit * work.shape.record_words + word % work.shape.record_words] ^=
+              value & work.masks[masks.index(group, position, slot)];
+        }
+      }
+    }
+  }
+  for (std::uint32_t& sum : sums) sum = static_cast<std::uint32_t>(std::popcount(sum)) & 1U;
+  return sums;
+}
+
+// Groups that fill no product, pages of one row and of several, several sets and segments.
+TEST(ScanSteps, AllRoutesAddWhatTheMasksSelect) {
+  for (const ScanRoute route : scan_routes) {
+    for (const std::uint32_t row_words : {3U, 4U, 12U}) {
+      for (const std::uint32_t rows : {1U, 3U}) {
+        for (const std::uint64_t groups : {1U, 3U, 4U, 5U, 8U, 9U}) {
+          for (const std::uint32_t queries : {1U, 5U, 9U, 33U, 130U}) {
+            constexpr std::uint64_t first_group = 1;
+            const TableLayout layout{(first_group + groups) * 32, row_words * rows, row_words};
+            for (const QueryShape& shape :
+                 {QueryShape::of_rows(layout), QueryShape::of_pages(layout)}) {
+              // Any page may be one large record; what tells the routes apart is its alignment.
+              if (shape.records_per_page == 1 && layout.page_words % 4 != 0) continue;
+              const ScanTile tile = tile_for(shape, route, queries);
+              const std::uint32_t slots = slots_for(tile, queries);
+              const MaskLayout mask_layout{shape.records_per_page, slots, tile.groups_together()};
+              const auto image = image_of(layout);
+              std::vector<std::uint32_t> masks(mask_layout.words(groups));
+              for (std::uint64_t g = 0; g < groups; ++g) {
+                for (std::uint32_t p = 0; p < shape.records_per_page; ++p) {
+                  for (std::uint32_t s = 0; s < slots; ++s) {
+                    const std::uint64_t place = mask_layout.index(g, p, s);
+                    masks[place] = static_cast<std::uint32_t>((place + 1) * 2654435761U);
+                  }
+                }
+              }
+              std::vector<std::uint32_t> sums(slots * shape.accumulator_words());
+              ScanWork work{.layout = layout,
+                            .shape = shape,
+                            .image = image.data(),
+                            .masks = masks.data(),
+                            .first_group = first_group,
+                            .groups = groups,
+                            .slots = slots,
+                            .accumulators = sums.data()};
+              work.segments = with_scan_step(
+                  tile, work, [](const auto& step) { return step.segments_for(1000); });
+              with_scan_step(tile, work, [](const auto& step) {
+                emulate(step);
+                return 0;
+              });
+              for (std::uint32_t& sum : sums) {
+                sum = static_cast<std::uint32_t>(std::popcount(sum)) & 1U;
+              }
+              ASSERT_EQ(sums, parities_of(work, mask_layout))
+                  << name_of(route) << ", rows of " << row_words << " words, " << rows
+                  << " a page, " << groups << " groups, " << queries << " queries";
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(BatchFor, IsTheMostThatTheMemoryHolds) {
+  for (const ScanRoute route : scan_routes) {
+    const PassLimits limits{.route = route};
+    for (const std::uint32_t record_words : {1U, 8U, 1024U, 1U << 18U, 1U << 20U, 1U << 24U}) {
+      for (const std::uint32_t records : {1U, 128U, 1U << 15U, 1U << 22U}) {
+        const QueryShape shape{record_words, records};
+        const std::uint32_t batch = batch_for(shape, limits);
+        ASSERT_GE(batch, 1U);
+        ASSERT_LE(batch, limits.batch);
+        if (batch > 1) {
+          ASSERT_LE(scratch_for(shape, batch, limits), limits.scratch_bytes);
+        }
+        for (std::uint32_t more = batch + 1; more <= limits.batch; ++more) {
+          ASSERT_GT(scratch_for(shape, more, limits), limits.scratch_bytes);
+        }
+      }
+    }
+  }
+  // Pages of a MiB: nine would be 32, of which each has 32 MiB of accumulators.
+  EXPECT_EQ(batch_for({1U << 18U, 1}, PassLimits{}), 8U);
+  EXPECT_EQ(batch_for({1024, 1}, PassLimits{}), 128U);
 }
 
 TEST(Chunk, ChunksCoverEveryPageAndBeginWithALeaf) {

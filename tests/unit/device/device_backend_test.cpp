@@ -61,6 +61,26 @@ TEST(SimulatedDevice, CopiesStayInsideTheirBuffer) {
   EXPECT_TRUE(device.synchronize(*buffer));
 }
 
+TEST(SimulatedDevice, ACopyTakesOnlyWhatItWasMadeToTake) {
+  device::SimulatedDevice device({.capacity_bytes = 1000});
+  const auto buffer = device.allocate(table_of(100));
+  const Bytes bytes(100, std::byte{7});
+  ASSERT_TRUE(device.copy_up(*buffer, 0, bytes));
+  ASSERT_TRUE(device.synchronize(*buffer));
+  const std::vector<device::ByteRange> writable = {{.offset = 40, .bytes = 20}};
+  const auto copy = device.allocate_copy(*buffer, writable);
+  ASSERT_TRUE(copy);
+  Bytes there(100);
+  ASSERT_TRUE(device.copy_down(*copy, 0, there));
+  EXPECT_EQ(there, bytes);
+  const std::span<const std::byte> some = std::span(bytes).first(20);
+  EXPECT_TRUE(device.copy_up(*copy, 40, some));
+  EXPECT_TRUE(device.synchronize(*copy));
+  EXPECT_EQ(code_of(device.copy_up(*copy, 36, some)), ErrorCode::device_failed);
+  EXPECT_EQ(code_of(device.copy_up(*copy, 44, some)), ErrorCode::device_failed);
+  EXPECT_EQ(code_of(device.allocate_copy(*buffer + 7, writable)), ErrorCode::device_failed);
+}
+
 // The bytes are read when the copy is waited for: whoever changes them before gets the change.
 TEST(SimulatedDevice, CopiesUpAreUnderWayUntilTheyAreWaitedFor) {
   device::SimulatedDevice device({.capacity_bytes = 1000});
@@ -177,6 +197,27 @@ TEST(DeviceImage, OfALostDeviceSaysSo) {
   EXPECT_FALSE(image->healthy());
   device.device->repair();
   EXPECT_FALSE(image->healthy());  // what its memory holds now, nobody knows
+  const auto failures = device.backend.failures();
+  ASSERT_EQ(failures.size(), 2U);
+  EXPECT_EQ(failures[0].code, ErrorCode::device_out_of_memory);
+  EXPECT_EQ(failures[0].count, 1U);
+  EXPECT_EQ(failures[1].code, ErrorCode::device_failed);
+  EXPECT_EQ(failures[1].reason, "the device failed, as the test wanted");
+}
+
+TEST(FailureCounts, TellsSoManyReasonsApartAndNoMore) {
+  device::FailureCounts counts;
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < device::FailureCounts::most_reasons + 5; ++i) {
+      counts.add({ErrorCode::device_failed, "reason " + std::to_string(i)});
+    }
+  }
+  const auto list = counts.list();
+  ASSERT_EQ(list.size(), device::FailureCounts::most_reasons + 1);
+  EXPECT_EQ(list.front().reason, "reason 0");
+  EXPECT_EQ(list.front().count, 2U);
+  EXPECT_EQ(list.back().reason, "others");
+  EXPECT_EQ(list.back().count, 10U);
 }
 
 TEST(DeviceImage, UpdatesThatGoWrongLeaveTheImageAsItWas) {
@@ -224,7 +265,18 @@ TEST(DeviceFaults, FailWithTheirErrorAndLeaveNothing) {
     EXPECT_EQ(device.used(), 0U);
   }
   set_fault_hook(nullptr);
-  EXPECT_TRUE(stage(device, small_table, rows));
+  const auto image = stage(device, small_table, rows).value();
+  SeededRandom random(4);
+  const Overlay overlay = random_overlay(small_table, 2, random);
+  set_fault_hook(&fail_armed);
+  for (const FaultPoint point : {FaultPoint::device_alloc, FaultPoint::device_copy,
+                                 FaultPoint::device_upload, FaultPoint::device_sync}) {
+    armed = point;
+    EXPECT_EQ(code_of(image->with_updates(overlay)), ErrorCode::device_upload_failed);
+    EXPECT_EQ(device.used(), small_table.bytes());
+  }
+  set_fault_hook(nullptr);
+  EXPECT_TRUE(image->with_updates(overlay));
 }
 
 #endif

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""What scripts/gpu-check does can be tested without a GPU: with a program that says what a test wants in
+place of the one that it builds.
+
+Usage: gpu_check_test.py SOURCE_ROOT
+"""
+import importlib.machinery
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SCRIPT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve() / "scripts" / "gpu-check"
+
+
+def load():
+    sys.dont_write_bytecode = True
+    loader = importlib.machinery.SourceFileLoader("gpu_check", str(SCRIPT))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("gpu_check", loader))
+    loader.exec_module(module)
+    return module
+
+
+gpu_check = load()
+
+
+def measured(route, seconds, batch=128):
+    return {"name": "pass", "kind": "page", "route": route, "bytes": 1 << 30, "row_bytes": 4096, "rows_per_page": 1,
+            "batch": batch, "seconds": seconds, "queries_per_second": batch / seconds}
+
+
+class GpuCheckTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def program(self, text):
+        path = self.folder / "program"
+        path.write_text("#!/bin/sh\n" + text)
+        path.chmod(0o755)
+        return str(path)
+
+    def check(self, text, seconds=60, suite=None):
+        return gpu_check.check(self.program(text), None, suite, time.monotonic() + seconds)
+
+    @unittest.skipIf(gpu_check.gpus_that_the_driver_shows() > 0, "this machine has a GPU")
+    def test_without_a_gpu_it_says_so_in_one_sentence_and_builds_nothing(self):
+        build = self.folder / "build"
+        done = subprocess.run([sys.executable, str(SCRIPT), "--build", str(build)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"^gpu-check: this machine shows no GPU [^\n]+\n$")
+        self.assertFalse(build.exists())
+
+    def test_a_bundle_has_the_header_and_the_suite_where_they_are(self):
+        bundle, build = self.folder / "bundle", self.folder / "build"
+        with self.assertRaisesRegex(gpu_check.Unusable, "tl/expected.hpp is missing"):
+            gpu_check.header_folder(bundle, elsewhere=[str(self.folder)])
+        (bundle / "tl").mkdir(parents=True)
+        (bundle / "tl" / "expected.hpp").write_text("// a header\n")
+        self.assertEqual(len(gpu_check.make_bundle(bundle, build)), 1)
+        suite = build / "tests" / "conformance" / gpu_check.SUITE
+        suite.parent.mkdir(parents=True)
+        suite.write_text("a program")
+        self.assertEqual(len(gpu_check.make_bundle(bundle, build)), 2)
+        self.assertEqual((bundle / gpu_check.SUITE).read_text(), "a program")
+        self.assertEqual(gpu_check.header_folder(bundle), bundle)
+
+    def test_all_is_well_if_every_step_is(self):
+        bench = "\n".join(f"echo '{json.dumps(measured(route, seconds))}'"
+                          for route, seconds in (("and-xor", 0.2), ("tensor-bits", 0.4), ("tensor-bytes", 0.1)))
+        found = self.check(f"[ $1 = bench ] || exit 0\n{bench}")
+        self.assertTrue(found["well"])
+        self.assertEqual([step["step"] for step in found["steps"]],
+                         ["answers, small tables", "answers, larger tables", "conformance suite", "compute-sanitizer",
+                          "benchmarks"])
+        self.assertEqual(len(found["steps"][-1]["results"]), 3)
+        self.assertEqual([(one["route"], one["second"], one["times_as_fast"]) for one in found["routes_that_won"]],
+                         [("tensor-bytes", "and-xor", 2.0)])
+
+    def test_a_wrong_answer_is_not_well(self):
+        self.assertFalse(self.check("[ $1 = bench ] || exit 1")["well"])
+        self.assertFalse(self.check("""[ $1 = bench ] && echo '{"name": "decodes", "right": false}'; exit 0""")["well"])
+        self.assertTrue(self.check("""[ $1 = bench ] && echo '{"name": "decodes", "right": true}'; exit 0""")["well"])
+
+    def test_a_suite_that_was_carried_is_run(self):
+        found = self.check("exit 0", suite="/bin/false")
+        self.assertEqual(found["steps"][0]["step"], "conformance suite")
+        self.assertFalse(found["well"])
+        found = self.check("exit 0", suite=str(self.folder / "nothing"))
+        self.assertEqual(found["steps"][0]["status"], "did not start")
+        self.assertFalse(found["well"])
+
+    def test_what_was_measured_before_time_was_up_is_kept(self):
+        line = json.dumps(measured("and-xor", 0.2))
+        found = self.check(f"[ $1 = bench ] || exit 0\necho '{line}'\nprintf '{{\"cut'\nexec sleep 30", seconds=3)
+        self.assertEqual(found["steps"][-1]["status"], "timed out")
+        self.assertEqual(found["steps"][-1]["results"][0]["route"], "and-xor")
+        self.assertEqual(found["steps"][-1]["results"][1], {"unreadable": '{"cut', "right": False})
+        self.assertFalse(found["well"])
+
+    def test_only_what_differs_in_nothing_but_its_route_is_compared(self):
+        alone = [measured("and-xor", 0.2, batch=1), measured("tensor-bits", 0.1, batch=8),
+                 {"name": "pass", "skipped": "time was up"}, {"name": "ceiling_read"}]
+        self.assertEqual(gpu_check.winners(alone), [])
+        self.assertEqual(len(gpu_check.winners(alone + [measured("and-xor", 0.3, batch=8)])), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(buffer=True)
