@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -54,12 +55,18 @@ class AdminListener {
   AdminListener& operator=(const AdminListener&) = delete;
 
   [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  // Between two runs.
-  [[nodiscard]] const ServedRows& rows() const { return rows_; }
-  [[nodiscard]] std::size_t resent() const { return resent_; }
+  // Between two runs. The mutex orders what the server's threads did before: they held it.
+  [[nodiscard]] const ServedRows& rows() const {
+    const std::lock_guard after_them(mutex_);
+    return rows_;
+  }
+  [[nodiscard]] std::size_t resent() const {
+    const std::lock_guard after_them(mutex_);
+    return resent_;
+  }
 
-  int failures_left = 0;
-  bool refuses_all = false;
+  std::atomic<int> failures_left = 0;
+  std::atomic<bool> refuses_all = false;
 
  private:
   static void refuse(httplib::Response& response, int status, const Error& error) {
@@ -84,7 +91,7 @@ class AdminListener {
   httplib::Server server_;
   int port_ = 0;
   std::thread thread_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   ServedRows rows_;
   std::map<std::uint64_t, std::string> taken_;
   std::size_t resent_ = 0;
