@@ -11,7 +11,7 @@
 namespace gyre {
 namespace {
 
-constexpr std::array<std::pair<CpuFeatures, std::string_view>, 7> names = {{
+constexpr std::array<std::pair<CpuFeatures, std::string_view>, 9> names = {{
     {CpuFeatures::avx2, "avx2"},
     {CpuFeatures::aes, "aes"},
     {CpuFeatures::vaes, "vaes"},
@@ -19,6 +19,8 @@ constexpr std::array<std::pair<CpuFeatures, std::string_view>, 7> names = {{
     {CpuFeatures::avx512bw, "avx512bw"},
     {CpuFeatures::avx512vl, "avx512vl"},
     {CpuFeatures::gfni, "gfni"},
+    {CpuFeatures::avx512vbmi, "avx512vbmi"},
+    {CpuFeatures::avx512vbmi2, "avx512vbmi2"},
 }};
 
 #if defined(__x86_64__)
@@ -50,6 +52,8 @@ CpuFeatures detect() noexcept {
   add(__builtin_cpu_supports("avx512bw") != 0, CpuFeatures::avx512bw);
   add(__builtin_cpu_supports("avx512vl") != 0, CpuFeatures::avx512vl);
   add(__builtin_cpu_supports("gfni") != 0, CpuFeatures::gfni);
+  add(__builtin_cpu_supports("avx512vbmi") != 0, CpuFeatures::avx512vbmi);
+  add(__builtin_cpu_supports("avx512vbmi2") != 0, CpuFeatures::avx512vbmi2);
 #endif
   return found;
 }

@@ -16,6 +16,8 @@ enum class CpuFeatures : std::uint32_t {
   avx512bw = 1U << 4U,
   avx512vl = 1U << 5U,
   gfni = 1U << 6U,
+  avx512vbmi = 1U << 7U,
+  avx512vbmi2 = 1U << 8U,
 };
 
 [[nodiscard]] constexpr CpuFeatures operator|(CpuFeatures a, CpuFeatures b) noexcept {

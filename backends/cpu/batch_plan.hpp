@@ -123,7 +123,7 @@ struct BatchPlan {
   // and starting every key's expansion.
   static constexpr std::uint64_t tasks_per_thread = 8;
   static constexpr std::uint64_t least_task_bytes = std::uint64_t{256} << 10U;
-  static constexpr std::uint64_t most_task_bytes = std::uint64_t{32} << 20U;
+  static constexpr std::uint64_t most_task_bytes = std::uint64_t{64} << 20U;
   static constexpr std::uint64_t tail_task_bytes = std::uint64_t{256} << 10U;
 };
 

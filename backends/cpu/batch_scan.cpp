@@ -15,20 +15,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What stays in the second-level cache while every set of octets uses it: columns in runs long
-// enough for the memory, with room beside them for matrices and accumulators.
-constexpr std::uint64_t cached_columns = 4096;
-constexpr std::uint64_t cached_bytes = std::uint64_t{128} << 10U;
-
 // Between what lies at one place for different octets or queries, so that it does not fall into one
 // set of a cache.
 constexpr std::uint64_t skew_bytes = 64;
 
+// Blocks from one query's bits to the next one's: whole cache lines, an odd number of them.
+std::uint64_t bits_stride_for(std::uint64_t leaves) noexcept {
+  constexpr std::uint64_t line_bytes = 64;
+  const std::uint64_t lines =
+      divide_rounding_up(leaves * sizeof(dpf::Block) + readable_behind_bits, line_bytes) | 1U;
+  return lines * line_bytes / sizeof(dpf::Block);
+}
+
 BatchWorkspaceShape shape_for(const BatchPlan& plan, std::size_t octets) noexcept {
   const std::uint64_t sum_bytes = std::min(plan.record_bytes, BatchPlan::strip_bytes);
   return {.octets = octets,
-          .bits_stride = plan.most_leaves_of_block() +
-                         (skew_bytes + readable_behind_bits) / sizeof(dpf::Block),
+          .bits_stride = bits_stride_for(plan.most_leaves_of_block()),
           .subtrees_stride = dpf::KeyTree::subtrees_above(plan.most_leaves_of_task()),
           .matrices_stride = matrix_stride,
           .accumulator_stride = pages_per_group * sum_bytes + skew_bytes,
@@ -60,10 +62,12 @@ BatchScan::BatchScan(Core& core, const Geometry& geometry, const InterleavedLayo
 
 Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
                                    const InterleavedLayout& layout, const Storage& storage,
-                                   QueryKind kind, std::span<const Member> members) {
+                                   KeptBuffers& workspaces, QueryKind kind,
+                                   std::span<const Member> members) {
   const auto start = Clock::now();
   BatchScan scan(core, geometry, layout, storage, kind, members);
-  if (auto prepared = scan.prepare(geometry, kind); !prepared) return forward_error(prepared);
+  if (auto prepared = scan.prepare(geometry, kind, workspaces); !prepared)
+    return forward_error(prepared);
   auto done = core.executor().parallel_for(scan.plan_.tasks(),
                                            [&scan](std::size_t task) { scan.run_task(task); });
   if (!done) return forward_error(done);
@@ -81,7 +85,7 @@ Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
   return seconds;
 }
 
-Result<void> BatchScan::prepare(const Geometry& geometry, QueryKind kind) {
+Result<void> BatchScan::prepare(const Geometry& geometry, QueryKind kind, KeptBuffers& workspaces) {
   try {
     trees_.reserve(members_.size());
     for (const Member& member : members_) {
@@ -100,7 +104,7 @@ Result<void> BatchScan::prepare(const Geometry& geometry, QueryKind kind) {
   // An arena of oneTBB for one thread lets a second one in all the same.
   const std::size_t workers =
       std::min<std::size_t>(std::max(core_.executor().threads(), 2U), plan_.tasks());
-  return workspaces_.allocate(shape_, workers, core_.memory());
+  return workspaces_.allocate(shape_, workers, workspaces);
 }
 
 // Expansion and scan take turns in every task: what they share of the threads' time they share of
@@ -198,7 +202,7 @@ BatchScan::FirstBits BatchScan::expand_block(BatchWorkspace& space, std::uint64_
     expand_run(space, run, subtrees_first_leaf);
     if (strip == 0) keep_touched(space, run);
     for (std::uint64_t page = 0; page < pages_per_group; ++page) {
-      first_bits[page] = run.first_bit() + page * plan_.items_per_group;
+      first_bits.of_page[page] = run.first_bit() + page * plan_.items_per_group;
     }
   } else {
     for (std::uint64_t page = 0; page < pages_per_group; ++page) {
@@ -206,7 +210,7 @@ BatchScan::FirstBits BatchScan::expand_block(BatchWorkspace& space, std::uint64_
                     page * BatchPlan::leaves_of_part);
       expand_run(space, run, subtrees_first_leaf);
       if (strip == 0) keep_touched(space, run);
-      first_bits[page] = run.first_bit();
+      first_bits.of_page[page] = run.first_bit();
     }
   }
   space.expansion_seconds += seconds_since(start);
@@ -217,9 +221,6 @@ void BatchScan::scan_block(BatchWorkspace& space, std::uint64_t strip,
                            const BatchPlan::Block& block,
                            const FirstBits& first_bits) const noexcept {
   const BatchPlan::Strip bytes = plan_.strip(strip);
-  const std::uint64_t cached_items =
-      cached_bytes / std::min(pages_per_group * bytes.bytes, cached_columns);
-  const std::uint64_t items_at_once = std::min<std::uint64_t>(cached_items, max_items_at_once);
   const std::uint64_t items = block.groups * block.items;
   const std::uint64_t block_item = block.first_group * plan_.items_per_group + block.first_item;
   for (std::uint64_t item = 0; item < items;) {
@@ -228,7 +229,8 @@ void BatchScan::scan_block(BatchWorkspace& space, std::uint64_t strip,
     const std::uint8_t* const columns =
         storage_.chunks[(block_item + item) / items_per_chunk_]->data() + in_chunk * item_bytes() +
         pages_per_group * bytes.first_byte;
-    const std::uint64_t count = std::min({items_at_once, items - item, in_piece});
+    const std::uint64_t count =
+        std::min<std::uint64_t>({max_items_at_once, items - item, in_piece});
     arrange(space, first_bits, item, count);
     scan_items(space, bytes, columns, count, in_piece);
     item += count;
@@ -245,7 +247,7 @@ void BatchScan::arrange(BatchWorkspace& space, const FirstBits& first_bits,
     }
     if (plan_.items_per_group == 1) {
       // Eight consecutive records, one in each page: an item's bits are a byte.
-      for (const std::uint8_t*& query : bits) query += first_bits[0] / 8 + first_item;
+      for (const std::uint8_t*& query : bits) query += first_bits.of_page[0] / 8 + first_item;
       functions_.arrange_bytes(bits, items, matrices);
       continue;
     }
@@ -253,11 +255,9 @@ void BatchScan::arrange(BatchWorkspace& space, const FirstBits& first_bits,
       const std::uint64_t group = (first_item + arranged) / plan_.items_per_group;
       const std::uint64_t in_group = (first_item + arranged) % plan_.items_per_group;
       const std::uint64_t some = std::min(items - arranged, plan_.items_per_group - in_group);
-      std::uint64_t firsts[pages_per_group];
-      for (std::size_t page = 0; page < pages_per_group; ++page) {
-        firsts[page] = first_bits[page] + group * plan_.records_per_group + in_group;
-      }
-      functions_.arrange_strings(bits, firsts, some, matrices + arranged);
+      functions_.arrange_strings(bits, first_bits.of_page,
+                                 group * plan_.records_per_group + in_group, some,
+                                 matrices + arranged);
       arranged += some;
     }
   }
@@ -267,28 +267,37 @@ void BatchScan::scan_items(BatchWorkspace& space, const BatchPlan::Strip& strip,
                            const std::uint8_t* columns, std::uint64_t items,
                            std::uint64_t in_piece) const noexcept {
   const std::uint64_t all_columns = pages_per_group * strip.bytes;
-  for (std::uint64_t at = 0; at < all_columns; at += cached_columns) {
-    const std::uint8_t* next = nullptr;
-    if (at + cached_columns < all_columns) {
-      next = columns + at + cached_columns;
-    } else if (in_piece >= 2 * items) {
-      next = columns + items * item_bytes();
-    }
-    for (std::size_t set = 0; set < sets_; ++set) {
-      const std::size_t first = octets_ * set / sets_;
-      const std::size_t end = octets_ * (set + 1) / sets_;
-      functions_.accumulate_octets(
-          {.items = columns + at,
-           .item_stride = item_bytes(),
-           .item_count = items,
-           .columns = std::min(cached_columns, all_columns - at),
-           .matrices = space.matrices + first * shape_.matrices_stride,
-           .octets = end - first,
-           .accumulators = space.accumulators + first * shape_.accumulator_stride + at,
-           .accumulator_stride = shape_.accumulator_stride,
-           .ahead = next,
-           .ahead_part = set,
-           .ahead_parts = sets_});
+  const std::uint64_t block_columns =
+      std::min<std::uint64_t>(functions_.block_columns, all_columns);
+  const std::uint64_t block_items =
+      std::max<std::uint64_t>(1, functions_.block_bytes / block_columns);
+  for (std::uint64_t item = 0; item < items; item += block_items) {
+    const std::uint64_t count = std::min(block_items, items - item);
+    const std::uint8_t* const block = columns + item * item_bytes();
+    for (std::uint64_t at = 0; at < all_columns; at += block_columns) {
+      const std::uint8_t* next = nullptr;
+      if (at + block_columns < all_columns) {
+        next = block + at + block_columns;
+      } else if (item + 2 * count <= in_piece) {
+        next = block + count * item_bytes();
+      }
+      for (std::size_t set = 0; set < sets_; ++set) {
+        const std::size_t first = octets_ * set / sets_;
+        const std::size_t end = octets_ * (set + 1) / sets_;
+        functions_.accumulate_octets(
+            {.items = block + at,
+             .item_stride = item_bytes(),
+             .item_count = count,
+             .columns = std::min(block_columns, all_columns - at),
+             .matrices = space.matrices + first * shape_.matrices_stride + item,
+             .octets = end - first,
+             .accumulators = space.accumulators + first * shape_.accumulator_stride + at,
+             .accumulator_stride = shape_.accumulator_stride,
+             .ahead = next,
+             .ahead_stride = item_bytes(),
+             .ahead_part = set,
+             .ahead_parts = sets_});
+      }
     }
   }
 }

@@ -1,7 +1,6 @@
 // Answering several queries of one kind with one reading of the table.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -32,18 +31,20 @@ class BatchScan {
     std::uint8_t* answer;  // zeroed, of the kind's answer_bytes
   };
 
-  // Adds to each answer what its query selects, overlay included. REQUIRES: queries of that kind,
+  // Adds to each answer what its query selects, overlay included. Works in memory of `workspaces`.
+  // REQUIRES: queries of that kind,
   // at least one. Errors: out_of_memory.
   [[nodiscard]] static Result<PassSeconds> run(Core& core, const Geometry& geometry,
                                                const InterleavedLayout& layout,
-                                               const Storage& storage, QueryKind kind,
-                                               std::span<const Member> members);
+                                               const Storage& storage, KeptBuffers& workspaces,
+                                               QueryKind kind, std::span<const Member> members);
 
  private:
   BatchScan(Core& core, const Geometry& geometry, const InterleavedLayout& layout,
             const Storage& storage, QueryKind kind, std::span<const Member> members) noexcept;
 
-  [[nodiscard]] Result<void> prepare(const Geometry& geometry, QueryKind kind);
+  [[nodiscard]] Result<void> prepare(const Geometry& geometry, QueryKind kind,
+                                     KeptBuffers& workspaces);
   [[nodiscard]] PassSeconds shares_of(double pass_seconds) const noexcept;
 
   void run_task(std::size_t task) noexcept;
@@ -77,7 +78,9 @@ class BatchScan {
   void keep_touched(const BatchWorkspace& space, const Run& run) noexcept;
 
   // Number of the bit that selects item 0 of a block's first group in each of its pages.
-  using FirstBits = std::array<std::uint64_t, pages_per_group>;
+  struct FirstBits {
+    std::uint64_t of_page[pages_per_group];
+  };
 
   // Makes the bits of a block.
   FirstBits expand_block(BatchWorkspace& space, std::uint64_t strip, const BatchPlan::Block& block,

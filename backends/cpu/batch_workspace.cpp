@@ -44,12 +44,17 @@ std::uint64_t lay_out(BatchWorkspace& space, const BatchWorkspaceShape& shape,
 
 }  // namespace
 
+BatchWorkspaces::~BatchWorkspaces() {
+  if (buffers_ != nullptr) buffers_->give_back(std::move(memory_));
+}
+
 Result<void> BatchWorkspaces::allocate(const BatchWorkspaceShape& shape, std::size_t count,
-                                       MemoryAccount& account) {
+                                       KeptBuffers& buffers) {
   BatchWorkspace measured;
   const std::uint64_t bytes_each = lay_out(measured, shape, nullptr);
-  auto memory = HugeBuffer::allocate(bytes_each * count, account);
+  auto memory = buffers.take(bytes_each * count);
   if (!memory) return forward_error(memory);
+  buffers_ = &buffers;
   memory_ = std::move(*memory);
   try {
     spaces_.resize(count);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/cpu/huge_buffer.hpp"
+#include "backends/cpu/kept_buffers.hpp"
 #include "core/dpf/block.hpp"
 #include "core/error.hpp"
 
@@ -38,9 +39,14 @@ struct BatchWorkspaceShape {
 // Thread-safe once allocated.
 class BatchWorkspaces {
  public:
-  // Zeroed. Errors: out_of_memory.
+  BatchWorkspaces() = default;
+  ~BatchWorkspaces();
+  BatchWorkspaces(const BatchWorkspaces&) = delete;
+  BatchWorkspaces& operator=(const BatchWorkspaces&) = delete;
+
+  // Of any content, in memory that goes back to `buffers` in the end. Once. Errors: out_of_memory.
   [[nodiscard]] Result<void> allocate(const BatchWorkspaceShape& shape, std::size_t count,
-                                      MemoryAccount& account);
+                                      KeptBuffers& buffers);
 
   // REQUIRES: fewer are taken than were allocated.
   [[nodiscard]] BatchWorkspace* take() noexcept;
@@ -49,7 +55,8 @@ class BatchWorkspaces {
   [[nodiscard]] const std::vector<BatchWorkspace>& all() const noexcept { return spaces_; }
 
  private:
-  HugeBuffer memory_;
+  KeptBuffers* buffers_ = nullptr;
+  HugeBuffer memory_;  // theirs
   std::vector<BatchWorkspace> spaces_;
   std::mutex mutex_;
   std::vector<BatchWorkspace*> free_;

@@ -16,13 +16,13 @@ Result<std::unique_ptr<cpu::Executor>> make_executor(const CpuBackendOptions& op
     return fail(ErrorCode::bad_configuration, "a CPU backend runs on at most 1024 threads");
   }
   const unsigned threads = options.threads != 0 ? options.threads : cpu::available_threads();
-  if (options.executor == "pool") return cpu::make_pool_executor(threads);
-  if (options.executor == "tbb") return cpu::make_tbb_executor(threads);
+  if (options.executor == "pool") return cpu::make_pool_executor(threads, options.pin_threads);
+  if (options.executor == "tbb") return cpu::make_tbb_executor(threads, options.pin_threads);
   if (!options.executor.empty()) {
     return fail(ErrorCode::bad_configuration, "the executor must be tbb or pool");
   }
-  return cpu::has_tbb_executor() ? cpu::make_tbb_executor(threads)
-                                 : cpu::make_pool_executor(threads);
+  return cpu::has_tbb_executor() ? cpu::make_tbb_executor(threads, options.pin_threads)
+                                 : cpu::make_pool_executor(threads, options.pin_threads);
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ struct CpuBackendOptions {
   std::string executor{};
   // Threads of one pass, at most 1,024; 0: as many as this process may run at once.
   unsigned threads = 0;
+  // Keeps the threads that work beside a pass's own each on one processor.
+  bool pin_threads = false;
   // Bytes that images, staging areas and selection bits may take together; 0: the machine's memory,
   // or what this process's control group (memory.max) allows if that is less.
   std::uint64_t memory_limit_bytes = 0;

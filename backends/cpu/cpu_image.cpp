@@ -46,27 +46,13 @@ Range part_of(std::uint64_t total, std::uint64_t parts, std::uint64_t part) noex
 
 }  // namespace
 
-Result<HugeBuffer> SelectionBuffers::take() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (kept_ > 0) return std::move(buffers_[--kept_]);
-  }
-  return HugeBuffer::allocate(bytes_, account_);
-}
-
-void SelectionBuffers::give_back(HugeBuffer buffer) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (kept_ < kept_buffers) buffers_[kept_++] = std::move(buffer);
-}
-
 CpuImage::CpuImage(std::shared_ptr<Core> core, const Geometry& geometry, Storage storage) noexcept
     : core_(std::move(core)),
       geometry_(geometry),
       layout_(geometry),
       storage_(std::move(storage)),
-      // Enough for either kind: there are no more pages than rows.
-      selection_buffers_(dpf::leaves_for(geometry.rows) * sizeof(dpf::Block) + readable_behind_bits,
-                         core_->memory()) {}
+      selection_buffers_(core_->memory()),
+      workspaces_(core_->memory()) {}
 
 Result<void> CpuImage::answer(const Pass& pass, std::span<std::byte> answers) const {
   auto seconds = answer_timed(pass, answers);
@@ -92,9 +78,10 @@ Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte
   PassSeconds seconds;
   for (const auto* members : {&rows, &pages}) {
     if (members->empty()) continue;
-    auto some = members->size() == 1 ? answer_one(members->front())
-                                     : BatchScan::run(*core_, geometry_, layout_, storage_,
-                                                      members->front().query->kind, *members);
+    auto some = members->size() == 1
+                    ? answer_one(members->front())
+                    : BatchScan::run(*core_, geometry_, layout_, storage_, workspaces_,
+                                     members->front().query->kind, *members);
     if (!some) return forward_error(some);
     seconds.expansion += some->expansion;
     seconds.scan += some->scan;
@@ -104,7 +91,9 @@ Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte
 }
 
 Result<PassSeconds> CpuImage::answer_one(const BatchScan::Member& member) const {
-  auto bits = selection_buffers_.take();
+  // Enough for either kind: there are no more pages than rows.
+  auto bits = selection_buffers_.take(dpf::leaves_for(geometry_.rows) * sizeof(dpf::Block) +
+                                      readable_behind_bits);
   if (!bits) return forward_error(bits);
   const Selection selection{
       .kind = member.query->kind, .bits = bits->data(), .answer = member.answer};

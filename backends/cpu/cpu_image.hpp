@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -12,32 +11,12 @@
 #include "backends/cpu/core.hpp"
 #include "backends/cpu/huge_buffer.hpp"
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/kept_buffers.hpp"
 #include "backends/cpu/pass_seconds.hpp"
 #include "backends/cpu/storage.hpp"
 #include "core/backend.hpp"
 
 namespace gyre::cpu {
-
-// Buffers for selection bits that come and go with every query: kept for the next one, because the
-// first touch of fresh memory costs more than expanding a key into it. Thread-safe.
-class SelectionBuffers {
- public:
-  SelectionBuffers(std::uint64_t bytes, MemoryAccount& account) noexcept
-      : bytes_(bytes), account_(account) {}
-
-  // Errors: out_of_memory.
-  [[nodiscard]] Result<HugeBuffer> take();
-  void give_back(HugeBuffer buffer) noexcept;
-
- private:
-  static constexpr std::size_t kept_buffers = 4;
-
-  const std::uint64_t bytes_;
-  MemoryAccount& account_;
-  std::mutex mutex_;
-  std::size_t kept_ = 0;
-  HugeBuffer buffers_[kept_buffers];
-};
 
 class CpuImage final : public Image {
  public:
@@ -90,7 +69,8 @@ class CpuImage final : public Image {
   const Geometry geometry_;
   const InterleavedLayout layout_;
   const Storage storage_;
-  mutable SelectionBuffers selection_buffers_;
+  mutable KeptBuffers selection_buffers_;
+  mutable KeptBuffers workspaces_;  // of batches
 };
 
 }  // namespace gyre::cpu

@@ -56,12 +56,16 @@ inline constexpr unsigned max_threads = 1024;
 [[nodiscard]] unsigned available_threads() noexcept;
 
 // A plain pool of threads - 1 workers; the caller is the last one. `threads` from 1 to max_threads.
+// `pinned`: each worker stays on a processor of its own, as far as there are that many, and so
+// finds again what it brought into its caches and touched first; callers stay where they are.
 // Errors: out_of_memory when the system gives no thread.
-[[nodiscard]] Result<std::unique_ptr<Executor>> make_pool_executor(unsigned threads);
+[[nodiscard]] Result<std::unique_ptr<Executor>> make_pool_executor(unsigned threads,
+                                                                   bool pinned = false);
 
 // On oneTBB, in an arena of its own. Only in builds with the option `tbb`: has_tbb_executor says
 // so, and without it the error is bad_configuration.
 [[nodiscard]] bool has_tbb_executor() noexcept;
-[[nodiscard]] Result<std::unique_ptr<Executor>> make_tbb_executor(unsigned threads);
+[[nodiscard]] Result<std::unique_ptr<Executor>> make_tbb_executor(unsigned threads,
+                                                                  bool pinned = false);
 
 }  // namespace gyre::cpu

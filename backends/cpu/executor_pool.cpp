@@ -1,5 +1,3 @@
-#include <sched.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
@@ -8,6 +6,7 @@
 #include <vector>
 
 #include "backends/cpu/executor.hpp"
+#include "backends/cpu/thread_pinning.hpp"
 
 namespace gyre::cpu {
 namespace {
@@ -23,10 +22,15 @@ struct Job {
 
 class PoolExecutor final : public Executor {
  public:
-  explicit PoolExecutor(unsigned threads) : threads_(threads) {
+  PoolExecutor(unsigned threads, bool pinned) : threads_(threads) {
     workers_.reserve(threads - 1);
     try {
-      for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+      for (unsigned i = 1; i < threads; ++i) {
+        workers_.emplace_back([this, pinned, i] {
+          if (pinned) processors_.pin_this_thread(i);
+          work();
+        });
+      }
     } catch (...) {
       stop();
       throw;
@@ -82,6 +86,7 @@ class PoolExecutor final : public Executor {
   }
 
   const unsigned threads_;
+  const Processors processors_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable finished_;
@@ -93,17 +98,12 @@ class PoolExecutor final : public Executor {
 }  // namespace
 
 unsigned available_threads() noexcept {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    return static_cast<unsigned>(std::clamp(CPU_COUNT(&set), 1, static_cast<int>(max_threads)));
-  }
-  return std::clamp(std::thread::hardware_concurrency(), 1U, max_threads);
+  return std::min(Processors().count(), max_threads);
 }
 
-Result<std::unique_ptr<Executor>> make_pool_executor(unsigned threads) {
+Result<std::unique_ptr<Executor>> make_pool_executor(unsigned threads, bool pinned) {
   try {
-    return std::make_unique<PoolExecutor>(threads);
+    return std::make_unique<PoolExecutor>(threads, pinned);
   } catch (const std::exception&) {
     return fail(ErrorCode::out_of_memory, "the system gives no more threads; use fewer");
   }

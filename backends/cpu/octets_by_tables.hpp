@@ -59,7 +59,7 @@ void accumulate_tile_by_tables(const OctetScan& scan, std::size_t at, std::size_
   const auto nibble = Vector::broadcast(0x0f);
   const std::uint8_t* item = scan.items + first_item * scan.item_stride + at;
   for (std::size_t i = 0; i < items; ++i) {
-    ahead.ask_for_next_item();
+    ahead.ask_for_next_items(1);
     typename Vector::Type low[vectors];
     typename Vector::Type high[vectors];
 #pragma GCC unroll 8

@@ -2,7 +2,9 @@
 // backends/cpu/scan_generic.hpp is, whose words these are; an instruction set has also
 //   transpose_bytes(lanes, out): byte i of 64-bit word l of `lanes` to byte l of word i of `out`
 //   transpose_bits(in, out): each of eight 64-bit words as an 8 x 8 bit matrix, transposed
-//   arrange_64(bits, first_bits, at, matrices): arrange_strings() for items at … at + 63
+//   arrange_64(bits, first_bits, from, matrices): arrange_strings() for 64 items, unless it has its
+//   own arrange_strings()
+//   octets_at_once, block_columns, block_bytes: what ScanFunctions says of them
 //   rows_are_queries: how it takes its matrices. True: byte 7 - q of a matrix is query q's
 //   selection byte, a bit a page (GFNI counts a matrix's rows from the last byte). False: byte p is
 //   page p's, bit q of it query q's.
@@ -65,13 +67,13 @@ void arrange_64_strings(const std::uint8_t* const (&bits)[octet_queries],
 
 template <typename Isa>
 void arrange_strings(const std::uint8_t* const (&bits)[octet_queries],
-                     const std::uint64_t (&first_bits)[8], std::size_t count,
+                     const std::uint64_t (&first_bits)[8], std::uint64_t from, std::size_t count,
                      std::uint64_t* matrices) noexcept {
   std::size_t at = 0;
-  for (; at + 64 <= count; at += 64) Isa::arrange_64(bits, first_bits, at, matrices + at);
+  for (; at + 64 <= count; at += 64) Isa::arrange_64(bits, first_bits, from + at, matrices + at);
   if (at < count) {
     std::uint64_t last[64];
-    Isa::arrange_64(bits, first_bits, at, last);
+    Isa::arrange_64(bits, first_bits, from + at, last);
     __builtin_memcpy(matrices + at, last, 8 * (count - at));
   }
 }
@@ -97,6 +99,11 @@ void arrange_bytes(const std::uint8_t* const (&selections)[octet_queries], std::
     }
   }
 }
+
+// What stays in the second-level cache while every set of octets uses it: columns in runs long
+// enough for the memory, with room beside them for matrices and accumulators.
+inline constexpr std::size_t second_cache_columns = 4096;
+inline constexpr std::size_t second_cache_bytes = std::size_t{128} << 10U;
 
 template <typename Isa>
 void separate(const std::uint8_t* columns, std::size_t bytes, std::uint8_t* pages,
@@ -131,46 +138,52 @@ inline std::size_t items_of_sweep(const OctetScan& scan) noexcept {
 // What a tile of columns asks for while it is scanned: its share of the next block's lines.
 class Ahead {
  public:
-  // REQUIRES: at most 64 * max_lines columns.
   Ahead(const OctetScan& scan, std::size_t first_column, std::size_t columns) noexcept
-      : next_(scan.items), stride_(scan.item_stride), step_(64 * scan.ahead_parts) {
+      : next_(scan.items), stride_(scan.ahead_stride), step_(64 * scan.ahead_parts) {
     if (scan.ahead == nullptr) return;
     const std::size_t first_line = first_column / 64;
-    const std::size_t end_line = (first_column + columns + 63) / 64;
-    const std::size_t parts = scan.ahead_parts;
-    const std::size_t skipped = (scan.ahead_part + parts - first_line % parts) % parts;
-    if (first_line + skipped < end_line)
-      lines_ = (end_line - first_line - skipped + parts - 1) / parts;
+    // Narrow: this division is made for every few items of wide rows.
+    const std::size_t in_turn =
+        static_cast<std::uint32_t>(first_line) % static_cast<std::uint32_t>(scan.ahead_parts);
+    const std::size_t skipped = in_turn <= scan.ahead_part
+                                    ? scan.ahead_part - in_turn
+                                    : scan.ahead_part + scan.ahead_parts - in_turn;
     next_ = scan.ahead + 64 * (first_line + skipped);
+    const std::size_t end = first_column + columns - 64 * first_line;
+    if (end > 64 * skipped) bytes_ = end - 64 * skipped;
   }
 
   void skip(std::size_t items) noexcept { next_ += items * stride_; }
 
-  void ask_for_next_item() noexcept {
-    for (std::size_t line = 0; line < lines_; ++line) {
-      __builtin_prefetch(next_ + line * step_, 0, 2);
+  void ask_for_next_items(std::size_t items) noexcept {
+    if (bytes_ == 0) return;
+    for (std::size_t i = 0; i < items; ++i) {
+      for (std::size_t at = 0; at < bytes_; at += step_) __builtin_prefetch(next_ + at, 0, 2);
+      next_ += stride_;
     }
-    next_ += stride_;
   }
 
  private:
   const std::uint8_t* next_;
-  std::size_t lines_ = 0;
+  std::size_t bytes_ = 0;  // from the first line that is this tile's to ask for
   std::size_t stride_;
   std::size_t step_;
 };
 
-template <typename Isa, void (*accumulate_octets)(const OctetScan&) noexcept>
+template <typename Isa, void (*accumulate_octets)(const OctetScan&) noexcept,
+          decltype(ScanFunctions::arrange_strings) arrange = &arrange_strings<Isa>>
 inline constexpr ScanFunctions functions_of = {
     .accumulate = &accumulate<Isa>,
     .interleave = &interleave<Isa>,
     .separate = &separate<Isa>,
     .interleave_bits = &interleave_bits<Isa>,
     .xor_selected = &xor_selected<Isa>,
-    .arrange_strings = &arrange_strings<Isa>,
+    .arrange_strings = arrange,
     .arrange_bytes = &arrange_bytes<Isa>,
     .accumulate_octets = accumulate_octets,
     .octets_at_once = Isa::octets_at_once,
+    .block_columns = Isa::block_columns,
+    .block_bytes = Isa::block_bytes,
 };
 
 }  // namespace

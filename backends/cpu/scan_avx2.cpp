@@ -43,6 +43,8 @@ struct Avx2 {
     arrange_64_by_pages(bits, first_bits, at, matrices);
   }
   static constexpr std::size_t octets_at_once = 4;
+  static constexpr std::size_t block_columns = second_cache_columns;
+  static constexpr std::size_t block_bytes = second_cache_bytes;
   // Sixteen registers: accumulators, halves of bytes, a pair of tables.
   static constexpr std::size_t tile_vectors(std::size_t octets) noexcept {
     return octets <= 2 ? 4 : 2;

@@ -14,6 +14,8 @@ struct Avx512 : Avx512Base {
     arrange_64_by_pages(bits, first_bits, at, matrices);
   }
   static constexpr std::size_t octets_at_once = 4;
+  static constexpr std::size_t block_columns = second_cache_columns;
+  static constexpr std::size_t block_bytes = second_cache_bytes;
   static constexpr std::size_t tile_vectors(std::size_t /*octets*/) noexcept { return 4; }
 };
 

@@ -28,8 +28,8 @@ inline constexpr std::size_t matrix_stride = max_items_at_once + 8;
 struct OctetScan {
   const std::uint8_t* items;
   std::size_t item_stride;
-  std::size_t item_count;  // at most max_items_at_once
-  std::size_t columns;     // a multiple of 32
+  std::size_t item_count;
+  std::size_t columns;  // a multiple of 32
 
   const std::uint64_t* matrices;  // item i of octet o: matrices[o * matrix_stride + i]
   std::size_t octets;             // at most the kernel's octets_at_once
@@ -37,10 +37,11 @@ struct OctetScan {
   std::uint8_t* accumulators;  // octet o: from accumulators + o * accumulator_stride
   std::size_t accumulator_stride;
 
-  // Where the items of the next block lie, as many as this block has and at the same stride, or
+  // Where the items of the next block lie, as many as this block has, `ahead_stride` apart, or
   // null. Of their cache lines, every one whose number modulo `ahead_parts` is `ahead_part` is
   // asked for meanwhile, so that the scans of a block by several sets of octets share the work.
   const std::uint8_t* ahead;
+  std::size_t ahead_stride;
   std::size_t ahead_part;
   std::size_t ahead_parts;
 };
@@ -75,11 +76,12 @@ struct ScanFunctions {
                        std::uint64_t first_bit, std::uint8_t* answer) noexcept;
 
   // The matrices of one octet, in the form in which this kernel's accumulate_octets takes them:
-  // that of item i < count selects page p for query q by bit number first_bits[p] + i of bits[q].
-  // Reads up to 16 bytes past the last bit it needs.
+  // that of item i < count selects page p for query q by bit number first_bits[p] + from + i of
+  // bits[q].
+  // Reads up to readable_behind_bits past the last bit it needs.
   void (*arrange_strings)(const std::uint8_t* const (&bits)[octet_queries],
-                          const std::uint64_t (&first_bits)[8], std::size_t count,
-                          std::uint64_t* matrices) noexcept;
+                          const std::uint64_t (&first_bits)[8], std::uint64_t from,
+                          std::size_t count, std::uint64_t* matrices) noexcept;
 
   // The same where the bits of an item are one byte: bit p of selections[q][i].
   void (*arrange_bytes)(const std::uint8_t* const (&selections)[octet_queries], std::size_t count,
@@ -91,11 +93,16 @@ struct ScanFunctions {
 
   // Octets that accumulate_octets takes at once, at most.
   std::size_t octets_at_once;
+
+  // The block that it is best called with for one set of octets after another: so many columns of
+  // an item, at most, and as many items as these bytes hold, at least one.
+  std::size_t block_columns;
+  std::size_t block_bytes;
 };
 
 // Bytes that must be readable behind the bits handed to interleave_bits and arrange_strings, and
 // behind the selections handed to arrange_bytes.
-inline constexpr std::size_t readable_behind_bits = 16;
+inline constexpr std::size_t readable_behind_bits = 128;
 
 extern const ScanFunctions portable_scan_functions;
 #if defined(__x86_64__)

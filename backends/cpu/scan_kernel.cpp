@@ -10,7 +10,8 @@ const std::array kernels = {
 #if defined(__x86_64__)
     ScanKernel{"avx512gfni",
                CpuFeatures::avx512f | CpuFeatures::avx512bw | CpuFeatures::avx512vl |
-                   CpuFeatures::avx2 | CpuFeatures::gfni,
+                   CpuFeatures::avx512vbmi | CpuFeatures::avx512vbmi2 | CpuFeatures::avx2 |
+                   CpuFeatures::gfni,
                &avx512gfni_scan_functions},
     ScanKernel{"avx512", CpuFeatures::avx512f | CpuFeatures::avx512bw | CpuFeatures::avx2,
                &avx512_scan_functions},

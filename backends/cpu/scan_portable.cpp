@@ -56,6 +56,8 @@ struct Portable {
     arrange_64_strings<Portable>(bits, first_bits, at, matrices);
   }
   static constexpr std::size_t octets_at_once = 1;
+  static constexpr std::size_t block_columns = second_cache_columns;
+  static constexpr std::size_t block_bytes = second_cache_bytes;
 
   static void transpose(const Lanes& lanes, std::uint8_t* columns) noexcept {
     std::uint8_t rows[64];

@@ -19,6 +19,7 @@
 #include "harness/bench/environment.hpp"
 #include "harness/bench/measure.hpp"
 #include "harness/bench/read_bandwidth.hpp"
+#include "harness/bench/registered_cases.hpp"
 
 namespace gyre::bench {
 namespace {
@@ -97,17 +98,11 @@ void measure(benchmark::State& state, const Table& table, const Baseline& baseli
       gains.push_back(queries * one / pass);
     }
     const Spread time = spread_of(seconds);
-    const Spread ratio = spread_of(ratios);
-    const Spread gain = spread_of(gains);
     state.SetIterationTime(time.median);
     state.counters["bytes_per_second"] = queries * bytes / time.median;
     state.counters["queries_per_pass"] = queries;
-    state.counters["ratio_to_read_bandwidth"] = ratio.median;
-    state.counters["ratio_to_read_bandwidth_lowest"] = ratio.lowest;
-    state.counters["ratio_to_read_bandwidth_highest"] = ratio.highest;
-    state.counters["gain"] = gain.median;
-    state.counters["gain_lowest"] = gain.lowest;
-    state.counters["gain_highest"] = gain.highest;
+    add_spread(state, "ratio_to_read_bandwidth", spread_of(ratios));
+    add_spread(state, "gain", spread_of(gains));
     state.counters["threads"] = (*executor)->threads();
     state.SetLabel(std::string("BASELINE, row-major") + (baseline.secure ? "" : ", INSECURE"));
   }
@@ -119,21 +114,16 @@ void register_cases() {
     for (const Baseline& baseline : baselines) {
       const std::string name =
           std::string("baseline/") + baseline.name + "/rows:" + std::to_string(row_bytes);
-      benchmark::RegisterBenchmark(name.c_str(),
-                                   [row_bytes, mib, &baseline](benchmark::State& state) {
-                                     // One table at a time, shared by the cases that follow each
-                                     // other.
-                                     static Table table;
-                                     if (table.geometry.row_bytes != row_bytes) {
-                                       table = Table{};
-                                       table = make_table(static_cast<std::uint32_t>(row_bytes),
-                                                          mib << 20U);
-                                     }
-                                     measure(state, table, baseline);
-                                   })
-          ->UseManualTime()
-          ->Iterations(1)
-          ->Unit(benchmark::kMillisecond);
+      register_case(name, [row_bytes, mib, &baseline](benchmark::State& state) {
+        // One table at a time, shared by the cases that follow each
+        // other.
+        static Table table;
+        if (table.geometry.row_bytes != row_bytes) {
+          table = Table{};
+          table = make_table(static_cast<std::uint32_t>(row_bytes), mib << 20U);
+        }
+        measure(state, table, baseline);
+      });
     }
   }
 }
@@ -142,10 +132,5 @@ void register_cases() {
 }  // namespace gyre::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  gyre::bench::register_cases();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
+  return gyre::bench::run_registered(argc, argv, &gyre::bench::register_cases);
 }

@@ -16,6 +16,7 @@
 #include "core/cpu_features.hpp"
 #include "harness/bench/batch_measure.hpp"
 #include "harness/bench/environment.hpp"
+#include "harness/bench/registered_cases.hpp"
 
 namespace gyre::bench {
 namespace {
@@ -50,12 +51,6 @@ class LastImage {
   std::unique_ptr<CpuBackend> backend_;
   std::shared_ptr<const Image> image_;
 };
-
-void add_spread(benchmark::State& state, const std::string& name, const Spread& spread) {
-  state.counters[name] = spread.median;
-  state.counters[name + "_lowest"] = spread.lowest;
-  state.counters[name + "_highest"] = spread.highest;
-}
 
 void measure(benchmark::State& state, const Case& one, LastImage& last) {
   while (state.KeepRunning()) {
@@ -104,11 +99,8 @@ void register_cases() {
               std::ostringstream name;
               name << kind << "/rows:" << row_bytes << "/mib:" << mib << "/threads:" << threads
                    << "/" << kernel << "/queries:" << queries;
-              benchmark::RegisterBenchmark(
-                  name.str().c_str(), [one](benchmark::State& state) { measure(state, one, last); })
-                  ->UseManualTime()
-                  ->Iterations(1)
-                  ->Unit(benchmark::kMillisecond);
+              register_case(name.str(),
+                            [one](benchmark::State& state) { measure(state, one, last); });
             }
           }
         }
@@ -121,10 +113,5 @@ void register_cases() {
 }  // namespace gyre::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  gyre::bench::register_cases();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
+  return gyre::bench::run_registered(argc, argv, &gyre::bench::register_cases);
 }

@@ -2,18 +2,22 @@
 // it: the same on a table of any size.
 //
 // The argument is the size of the table in MiB. p50, p99 and max are of one batch of 1,000 rows.
+// compact has also the number of batches that it folds in.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "backends/cpu/cpu_backend.hpp"
+#include "backends/cpu/huge_buffer.hpp"
+#include "core/elapsed.hpp"
 #include "core/epoch_writer.hpp"
 #include "core/retirer.hpp"
 #include "harness/crypto/sha256.hpp"
@@ -115,6 +119,66 @@ void publish_batch(benchmark::State& state) {
   state.counters["max"] = at(1);
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(batch_rows));
 }
+
+// What folding the overlay of so many batches into a new image costs: the compactor's work, by one
+// thread beside the queries. Copies whole chunks, so it is held against a copy of the table.
+void compact(benchmark::State& state) {
+  const auto table_bytes = static_cast<std::uint64_t>(state.range(0)) << 20U;
+  const auto folded = static_cast<std::uint64_t>(state.range(1));
+  const Geometry geometry{table_bytes / row_bytes, row_bytes, rows_per_page};
+  auto backend = CpuBackend::create({});
+  if (!backend) return state.SkipWithError(backend.error().message.c_str());
+  auto image = make_image(**backend, geometry);
+  if (!image) return state.SkipWithError(image.error().message.c_str());
+  Epochs epochs;
+  if (auto installed = epochs.install(*image); !installed) {
+    return state.SkipWithError(installed.error().message.c_str());
+  }
+  for (std::uint64_t seq = 1; seq <= folded; ++seq) {
+    if (auto applied = epochs.writer.apply(make_batch(seq, geometry.rows)); !applied) {
+      return state.SkipWithError(applied.error().message.c_str());
+    }
+  }
+  const auto lease = epochs.table.lease(CurrentEpoch{});
+  if (!lease) return state.SkipWithError(lease.error().message.c_str());
+  const Overlay& overlay = lease->epoch().overlay;
+  const std::vector<std::byte> rows(table_bytes);
+  cpu::MemoryAccount account(~std::uint64_t{0});
+  double copied_seconds = 0;
+  double folded_seconds = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    auto begun = std::chrono::steady_clock::now();
+    auto updated = (*image)->with_updates(overlay);
+    const double took = seconds_since(begun);
+    if (!updated) {
+      state.SkipWithError(updated.error().message.c_str());
+      break;
+    }
+    updated->reset();
+    folded_seconds += took;
+    state.SetIterationTime(took);
+    begun = std::chrono::steady_clock::now();
+    auto copy = cpu::HugeBuffer::allocate(rows.size(), account);
+    if (!copy) {
+      state.SkipWithError(copy.error().message.c_str());
+      break;
+    }
+    std::memcpy(copy->data(), rows.data(), rows.size());
+    copied_seconds += seconds_since(begun);
+  }
+  state.counters["rate_over_a_copy"] = folded_seconds > 0 ? copied_seconds / folded_seconds : 0;
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(table_bytes));
+}
+
+BENCHMARK(compact)
+    ->Args({64, 1})
+    ->Args({64, 250})
+    ->Args({1024, 1})
+    ->Args({1024, 250})
+    ->UseManualTime()
+    ->Iterations(3)
+    ->Repetitions(3)
+    ->Unit(benchmark::kMillisecond);
 
 BENCHMARK(publish_batch)
     ->Arg(64)

@@ -10,6 +10,7 @@
 
 #include "harness/bench/environment.hpp"
 #include "harness/bench/measure.hpp"
+#include "harness/bench/registered_cases.hpp"
 
 namespace gyre::bench {
 namespace {
@@ -32,9 +33,8 @@ void scan(benchmark::State& state, const std::string& kernel, std::uint32_t row_
     state.SetIterationTime(static_cast<double>(figures->table_bytes) / scan_bytes_per_second);
     state.counters["bytes_per_second"] = scan_bytes_per_second;
     state.counters["read_bytes_per_second"] = figures->read_gb_per_second.median * 1e9;
-    state.counters["ratio_to_read_bandwidth"] = figures->ratio.median;
-    state.counters["ratio_lowest"] = figures->ratio.lowest;
-    state.counters["ratio_highest"] = figures->ratio.highest;
+    state.counters["queries_per_pass"] = 1;
+    add_spread(state, "ratio_to_read_bandwidth", figures->ratio);
     state.counters["expansion_ms"] = figures->expansion_seconds.median * 1e3;
     state.counters["expansion_share"] = figures->expansion_share;
     state.counters["staging_s"] = figures->staging_seconds;

@@ -1,7 +1,8 @@
 // Bringing rows into the resident layout beside a memcpy of the same rows by the same threads, both
 // into memory just mapped, in turns in the same run.
 //
-// Names: staging/rows:BYTES/KERNEL. ratio_to_memcpy: rate of staging over that of the copy.
+// Names: staging/rows:BYTES/KERNEL. ratio_to_memcpy: rate of staging over that of the copy; the
+// other ratio is to reading what was staged.
 // GYRE_BENCH_TABLE_MIB, GYRE_BENCH_ROW_BYTES, GYRE_BENCH_KERNELS, GYRE_BENCH_REPETITIONS as in the
 // suite batch.
 #include <benchmark/benchmark.h>
@@ -16,6 +17,8 @@
 #include "core/elapsed.hpp"
 #include "harness/bench/environment.hpp"
 #include "harness/bench/measure.hpp"
+#include "harness/bench/read_bandwidth.hpp"
+#include "harness/bench/registered_cases.hpp"
 
 namespace gyre::bench {
 namespace {
@@ -67,6 +70,7 @@ void measure(benchmark::State& state, std::uint32_t row_bytes, const std::string
   while (state.KeepRunning()) {
     std::vector<double> seconds;
     std::vector<double> ratios;
+    std::vector<double> read_ratios;
     for (std::uint64_t i = 0; i < number_from_environment("GYRE_BENCH_REPETITIONS", 5); ++i) {
       const auto start = Clock::now();
       const auto image = stage(**backend, geometry, rows);
@@ -78,14 +82,18 @@ void measure(benchmark::State& state, std::uint32_t row_bytes, const std::string
         return;
       }
       ratios.push_back(copy_seconds(cpu_image->executor(), rows) / seconds.back());
+      const auto read_start = Clock::now();
+      if (!read_all(cpu_image->executor(), cpu_image->resident_bytes())) {
+        state.SkipWithError("the image could not be read");
+        return;
+      }
+      read_ratios.push_back(seconds_since(read_start) / seconds.back());
     }
     const Spread time = spread_of(seconds);
-    const Spread ratio = spread_of(ratios);
     state.SetIterationTime(time.median);
     state.counters["bytes_per_second"] = static_cast<double>(geometry.bytes()) / time.median;
-    state.counters["ratio_to_memcpy"] = ratio.median;
-    state.counters["ratio_to_memcpy_lowest"] = ratio.lowest;
-    state.counters["ratio_to_memcpy_highest"] = ratio.highest;
+    add_spread(state, "ratio_to_memcpy", spread_of(ratios));
+    add_spread(state, "ratio_to_read_bandwidth", spread_of(read_ratios));
     state.counters["threads"] = (*backend)->threads();
     state.SetLabel(std::string((*backend)->kernel()));
   }
@@ -95,13 +103,9 @@ void register_cases() {
   for (const auto& row_bytes : numbers_from_environment("GYRE_BENCH_ROW_BYTES", {32, 36, 4096})) {
     for (const auto& kernel : words_from_environment("GYRE_BENCH_KERNELS", {"best"})) {
       const std::string name = "staging/rows:" + std::to_string(row_bytes) + "/" + kernel;
-      benchmark::RegisterBenchmark(name.c_str(),
-                                   [row_bytes, kernel](benchmark::State& state) {
-                                     measure(state, static_cast<std::uint32_t>(row_bytes), kernel);
-                                   })
-          ->UseManualTime()
-          ->Iterations(1)
-          ->Unit(benchmark::kMillisecond);
+      register_case(name, [row_bytes, kernel](benchmark::State& state) {
+        measure(state, static_cast<std::uint32_t>(row_bytes), kernel);
+      });
     }
   }
 }
@@ -110,10 +114,5 @@ void register_cases() {
 }  // namespace gyre::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  gyre::bench::register_cases();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
+  return gyre::bench::run_registered(argc, argv, &gyre::bench::register_cases);
 }

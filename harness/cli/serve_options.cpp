@@ -51,6 +51,9 @@ void add_serve_options(Options& options) {
       "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
       "executor", text("NAME"), "force tbb or pool")(
       "threads", number(0), "threads of one pass; 0: as many as may run at once")(
+      "pin-threads", po::bool_switch(),
+      "keep the threads that work on passes each on one processor: for machines of several memory "
+      "nodes that serve nothing else")(
       "memory-limit-bytes", number(0),
       "rows and scans of the cpu backend together; 0: the machine's memory, or the control "
       "group's")(
@@ -184,6 +187,7 @@ Result<Backends> make_backends(const po::variables_map& values) {
   options.kernel = text_of(values, "kernel");
   options.expansion_kernel = text_of(values, "expansion-kernel");
   options.executor = text_of(values, "executor");
+  options.pin_threads = values["pin-threads"].as<bool>();
   device::SimulatedDeviceOptions device;
   OptionReader reader(values);
   reader.number("threads", options.threads, 0);
@@ -199,7 +203,7 @@ Result<Backends> make_backends(const po::variables_map& values) {
   Backends backends;
   if (name == "reference") {
     if (!options.kernel.empty() || !options.expansion_kernel.empty() || !options.executor.empty() ||
-        options.threads != 0 || options.memory_limit_bytes != 0) {
+        options.threads != 0 || options.pin_threads || options.memory_limit_bytes != 0) {
       return fail(ErrorCode::bad_configuration,
                   "the reference backend has no kernels, threads or memory limit to choose");
     }

@@ -46,6 +46,34 @@ bool describes(std::string_view member) {
   return std::find(names.begin(), names.end(), member) != names.end();
 }
 
+// What tells an element of a list from the others: "clients=4", "row_bytes=32,threads=2", or its
+// position where it says nothing of the kind. So elements keep their names when others come or go.
+std::string identity_of(const Json& element, std::size_t position) {
+  constexpr std::array<const char*, 6> identifying = {"clients", "row_bytes", "table_bytes",
+                                                      "threads", "keys",      "queries_per_pass"};
+  std::string identity;
+  for (const char* const member : identifying) {
+    const auto found = element.find(member);
+    if (found == element.end() || !found->is_number()) continue;
+    if (!identity.empty()) identity += ',';
+    identity.append(member).append("=").append(found->dump());
+  }
+  return identity.empty() ? std::to_string(position) : identity;
+}
+
+// The names of a list's elements, all different: "#2" behind that of the second of its kind.
+std::vector<std::string> identities_in(const Json& list) {
+  std::vector<std::string> identities;
+  std::map<std::string, std::size_t> seen;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    std::string identity = list[i].is_object() ? identity_of(list[i], i) : std::to_string(i);
+    const std::size_t times = ++seen[identity];
+    if (times > 1) identity.append("#").append(std::to_string(times));
+    identities.push_back(std::move(identity));
+  }
+  return identities;
+}
+
 // Every number beneath a value, under its path.
 void collect(const Json& value, const std::string& path, unsigned depth,
              std::vector<Figure>& figures) {
@@ -53,9 +81,10 @@ void collect(const Json& value, const std::string& path, unsigned depth,
   if (value.is_number()) {
     figures.push_back({.name = path, .value = value.get<double>()});
   } else if (value.is_array()) {
+    const std::vector<std::string> identities = identities_in(value);
     for (std::size_t i = 0; i < value.size(); ++i) {
       std::string element = path;
-      element.append("[").append(std::to_string(i)).append("]");
+      element.append("[").append(identities[i]).append("]");
       collect(value[i], element, depth + 1, figures);
     }
   } else if (value.is_object()) {

@@ -12,7 +12,9 @@
 namespace gyre::report {
 
 struct Figure {
-  std::string name;  // where it stands in the file: "scan[0].ratio_to_read_bandwidth"
+  // Where it stands in the file; an element of a list by what tells it from the others, or by its
+  // position where it says nothing: "scan[row_bytes=32].ratio_to_read_bandwidth".
+  std::string name;
   double value = 0;
   // Of the repetitions it is the median of; none where the file does not tell.
   std::optional<double> lowest{};

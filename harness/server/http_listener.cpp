@@ -73,6 +73,9 @@ std::string address_of(int socket) {
   return text.data();
 }
 
+// Of the request whose handler runs on this thread. The library has no place for it.
+thread_local int handled_socket = -1;
+
 // The longest beginning of a body that is copied behind its head.
 constexpr std::size_t most_joined_bytes = 32 * 1024;
 
@@ -444,11 +447,19 @@ HttpListener::Then HttpListener::serve_request(Exchange& exchange, RequestReader
   if (!body) return give_up(body.error(), wants_body);
 
   if (!registration.enter(Phase::working)) return Then::end;
+  handled_socket = connection->socket.get();
   OneRequestStream stream(canonical_head(*head), *connection->transport, registration,
                           limits_.send_time);
   return router_->respond(stream, head->close, std::move(*body), exchange.status)
              ? Then::another_request
              : Then::end;
+}
+
+std::function<bool()> HttpListener::watch_peer() {
+  return [socket = handled_socket] {
+    pollfd waiting{.fd = socket, .events = POLLRDHUP, .revents = 0};
+    return ::poll(&waiting, 1, 0) > 0 && (waiting.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  };
 }
 
 HttpListener::Then HttpListener::begin_stream(const StreamedResponse& response,

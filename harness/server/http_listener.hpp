@@ -116,6 +116,11 @@ class HttpListener {
   bool drain(
       Deadline deadline, const std::function<void()>& give_up = [] {});
 
+  // For a handler, on the thread that called it: says whether the peer of its request has closed
+  // its side of the connection or reset it, so that nobody will read the answer. May be asked on
+  // any thread until the handler returns; takes one system call.
+  [[nodiscard]] static std::function<bool()> watch_peer();
+
   [[nodiscard]] HttpStatistics statistics() const noexcept;
   [[nodiscard]] const ConnectionTable& connections() const noexcept { return connections_; }
 

@@ -18,6 +18,7 @@ enum class PassScheduler::Ending : std::uint8_t {
   answered,
   failed,  // its pass did
   late,
+  gone,
   closed,
   out_of_memory,  // before its pass
 };
@@ -32,7 +33,8 @@ struct PassScheduler::Ticket {
         answers(keys.size() * answer_bytes),
         memory(std::move(request.memory)),
         first_pass_deadline(request.first_pass_deadline),
-        deadline(request.deadline) {}
+        deadline(request.deadline),
+        gone(std::move(request.gone)) {}
 
   [[nodiscard]] std::size_t left() const noexcept { return keys.size() - taken; }
   [[nodiscard]] Deadline patience() const noexcept {
@@ -51,6 +53,7 @@ struct PassScheduler::Ticket {
   MemoryBudget::Reservation memory;
   const Deadline first_pass_deadline;
   const Deadline deadline;
+  const std::function<bool()> gone;
 
   // Under the scheduler's lock.
   Groups::iterator group;
@@ -142,6 +145,8 @@ Result<PassAnswers> PassScheduler::answer(PassRequest request) try {
       return PassAnswers{std::move(ticket->answers), std::move(ticket->memory)};
     case Ending::failed:
       return tl::unexpected<Error>(ticket->outcome->error());
+    case Ending::gone:
+      return fail(ErrorCode::cancelled, "the client went away");
     case Ending::closed:
       return fail(ErrorCode::draining, "this server is shutting down; ask another time");
     case Ending::out_of_memory:
@@ -182,8 +187,10 @@ void PassScheduler::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
     own.leads = false;
     const auto group = own.group;
     Batch batch;
+    drop_gone(*group);
     try {
-      if (!group->queue.empty()) batch = take_batch(*group);
+      // Nobody works for others without a query of one's own: whoever is next leads.
+      if (own.ending == Ending::none) batch = take_batch(*group);
     } catch (const std::bad_alloc&) {
       leave_queue(own, Ending::out_of_memory);
     }
@@ -212,6 +219,19 @@ void PassScheduler::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
     for (const auto& ended : batch.tickets) ended->changed.notify_one();
     batch.tickets.clear();
     lock.lock();
+  }
+}
+
+void PassScheduler::drop_gone(Group& group) noexcept {
+  std::size_t asked = 0;
+  for (auto place = group.queue.begin(); place != group.queue.end() && asked < limits_.pass.queries;
+       ++asked) {
+    Ticket& ticket = **place++;
+    if (!ticket.gone || !ticket.gone()) continue;
+    ++statistics_.gone;
+    // Its thread holds it, and wakes once the lock is free.
+    leave_queue(ticket, Ending::gone);
+    ticket.changed.notify_one();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,10 @@ struct PassRequest {
   MemoryBudget::Reservation memory;  // for the answers
   Deadline first_pass_deadline;      // to be in a pass
   Deadline deadline;                 // for all answers
+  // Whether nobody waits for the answers any more, or empty. Asked, on any thread, each time before
+  // queries of the request would go into a pass, and only while answer() waits. Returns at once,
+  // throws nothing.
+  std::function<bool()> gone{};
 };
 
 struct PassAnswers {
@@ -52,6 +57,7 @@ struct PassStatistics {
   std::uint64_t failed_passes = 0;  // by the image
   std::uint64_t refused = 0;        // requests for which there was no room to wait
   std::uint64_t late = 0;           // requests whose deadline passed
+  std::uint64_t gone = 0;           // requests that nobody waited for any more
 };
 
 // Requests whose epochs have the same images share passes, whatever their minor epoch and kind of
@@ -74,8 +80,8 @@ class PassScheduler {
 
   // Waits for all answers. The lease has ended when this returns; but a request that gives up while
   // others' pass holds queries of its own leaves lease and memory to that pass. Errors: queue_full
-  // (no room to wait, or a deadline passed), draining (closed), out_of_memory, those of the images:
-  // then for all requests in the pass that failed.
+  // (no room to wait, or a deadline passed), cancelled (nobody waits), draining (closed),
+  // out_of_memory, those of the images: then for all requests in the pass that failed.
   [[nodiscard]] Result<PassAnswers> answer(PassRequest request);
 
   // From now on no pass begins: requests that wait, or need another pass, end with draining.
@@ -97,6 +103,9 @@ class PassScheduler {
   void erase_if_unused(Groups::iterator group) noexcept;
   // Runs a pass, and the next one as long as that is again the ticket's turn.
   void lead(std::unique_lock<std::mutex>& lock, Ticket& own);
+  // Ends the requests at the front of the group's queue that nobody waits for, as many as a pass
+  // may have.
+  void drop_gone(Group& group) noexcept;
   // Takes the queries of the group's next pass out of its queue. Errors: std::bad_alloc, and then
   // nothing has changed.
   [[nodiscard]] Batch take_batch(Group& group) const;

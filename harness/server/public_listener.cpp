@@ -147,7 +147,7 @@ Result<QueryService::Answered> PublicListener::answer(QueryKind kind, const std:
                                                       Encoding encoding) {
   auto request = protocol::decode_query_request(body, encoding, queries_.limits().max_keys);
   if (!request) return forward_error(request);
-  return queries_.answer(kind, std::move(*request));
+  return queries_.answer(kind, std::move(*request), HttpListener::watch_peer());
 }
 
 }  // namespace gyre::server

@@ -18,8 +18,8 @@ QueryService::QueryService(const EpochTable& epochs, std::uint8_t party, QueryLi
                   .max_passes = limits.max_passes,
                   .max_waiting = limits.max_waiting}) {}
 
-Result<QueryService::Answered> QueryService::answer(QueryKind kind,
-                                                    protocol::QueryRequest request) try {
+Result<QueryService::Answered> QueryService::answer(QueryKind kind, protocol::QueryRequest request,
+                                                    std::function<bool()> gone) try {
   if (request.keys.empty()) {
     return fail(ErrorCode::malformed_request, "a query must have at least one key");
   }
@@ -59,7 +59,8 @@ Result<QueryService::Answered> QueryService::answer(QueryKind kind,
                          .keys = std::move(request.keys),
                          .memory = std::move(*memory),
                          .first_pass_deadline = std::min(now + limits_.patience, deadline),
-                         .deadline = deadline});
+                         .deadline = deadline,
+                         .gone = std::move(gone)});
   if (!answers) return forward_error(answers);
   response.answers = std::move(answers->bytes);
   return Answered{std::move(response), std::move(answers->memory)};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "core/epoch_table.hpp"
 #include "core/error.hpp"
@@ -43,8 +44,9 @@ class QueryService {
   // no_epoch, epoch_gone, malformed_request (no keys), wrong_party, key_domain_mismatch,
   // request_too_large (keys or answer bytes), queue_full (no room, or not in time), draining,
   // out_of_memory, the last image's that was asked: where a device fails, the epoch's next image
-  // answers.
-  [[nodiscard]] Result<Answered> answer(QueryKind kind, protocol::QueryRequest request);
+  // answers. `gone`: see PassRequest; then the error is cancelled.
+  [[nodiscard]] Result<Answered> answer(QueryKind kind, protocol::QueryRequest request,
+                                        std::function<bool()> gone = {});
 
   // From now on nothing more is computed: requests under way end with `draining` as soon as the
   // pass that they are in is over.

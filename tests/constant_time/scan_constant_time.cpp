@@ -51,7 +51,7 @@ Memory octet_answers(const cpu::ScanFunctions& functions, const std::vector<Memo
     std::uint64_t* const some = matrices.data() + o * cpu::matrix_stride;
     if (strings) {
       const std::uint64_t first_bits[8] = {o, 8 + o, 24, 40, 48, 56, 65, 72};
-      functions.arrange_strings(queries, first_bits, items, some);
+      functions.arrange_strings(queries, first_bits, 0, items, some);
     } else {
       functions.arrange_bytes(queries, items, some);
     }
@@ -66,6 +66,7 @@ Memory octet_answers(const cpu::ScanFunctions& functions, const std::vector<Memo
                                .accumulators = accumulators.data(),
                                .accumulator_stride = columns,
                                .ahead = nullptr,
+                               .ahead_stride = columns,
                                .ahead_part = 0,
                                .ahead_parts = 1});
   Memory answers(columns);

@@ -276,5 +276,35 @@ TEST(HttpListener, ExceptionsOfHandlersBecomeErrors) {
   EXPECT_EQ(memory->code(), "out_of_memory");
 }
 
+TEST(Peers, WhoHangsUpWhileWaitingForAPassIsNotInIt) {
+  RunningServer running;
+  const auto held =
+      std::make_shared<const HeldImage>(test_image(running.backend(), 0, RunningServer::geometry));
+  running.publish_image(held);
+  RawConnection first(running.port());
+  first.send(running.query());
+  held->wait_for_passes(1);
+  const auto wait_for_waiting = [&](std::size_t requests) {
+    while (running.server().queries().waiting() != requests) std::this_thread::yield();
+  };
+  {
+    RawConnection leaving(running.port());
+    leaving.send(running.query());
+    wait_for_waiting(1);
+  }
+  RawConnection staying(running.port());
+  staying.send(running.query());
+  wait_for_waiting(2);
+  held->release();
+  for (RawConnection* const connection : {&first, &staying}) {
+    const auto response = connection->receive();
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->status, 200);
+  }
+  const PassStatistics passes = running.server().queries().passes();
+  EXPECT_EQ(passes.gone, 1U);
+  EXPECT_EQ(passes.queries, 2U);
+}
+
 }  // namespace
 }  // namespace gyre::server

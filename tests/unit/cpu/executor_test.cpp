@@ -1,8 +1,10 @@
 #include "backends/cpu/executor.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,7 +15,7 @@ namespace {
 
 struct Kind {
   std::string name;
-  Result<std::unique_ptr<Executor>> (*make)(unsigned threads);
+  Result<std::unique_ptr<Executor>> (*make)(unsigned threads, bool pinned);
 };
 
 class Executors : public testing::TestWithParam<Kind> {};
@@ -26,7 +28,7 @@ std::vector<Kind> kinds() {
 
 TEST_P(Executors, RunEveryTaskOnceAndWaitForAll) {
   for (const unsigned threads : {1U, 2U, 5U}) {
-    auto executor = GetParam().make(threads);
+    auto executor = GetParam().make(threads, false);
     ASSERT_TRUE(executor) << executor.error().message;
     EXPECT_EQ((*executor)->threads(), threads);
     EXPECT_EQ((*executor)->name(), GetParam().name);
@@ -39,8 +41,43 @@ TEST_P(Executors, RunEveryTaskOnceAndWaitForAll) {
   }
 }
 
+// Processors that the calling thread may run on.
+int processors_of_this_thread() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  EXPECT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+  return CPU_COUNT(&set);
+}
+
+TEST_P(Executors, KeepWorkersOnOneProcessorWhereThatIsAskedForAndLeaveTheCaller) {
+  const int all = processors_of_this_thread();
+  for (const bool pinned : {false, true}) {
+    auto executor = GetParam().make(3, pinned);
+    ASSERT_TRUE(executor) << executor.error().message;
+    const auto caller = std::this_thread::get_id();
+    std::atomic<int> most_of_a_worker{0};
+    std::atomic<int> least_of_a_worker{all};
+    std::atomic<bool> worker_seen{false};
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!worker_seen && std::chrono::steady_clock::now() < deadline) {
+      ASSERT_TRUE((*executor)->parallel_for(64, [&](std::size_t) {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        if (std::this_thread::get_id() == caller) return;
+        const int processors = processors_of_this_thread();
+        if (processors > most_of_a_worker) most_of_a_worker = processors;
+        if (processors < least_of_a_worker) least_of_a_worker = processors;
+        worker_seen = true;
+      }));
+    }
+    ASSERT_TRUE(worker_seen);
+    EXPECT_EQ(most_of_a_worker, pinned ? 1 : all);
+    EXPECT_EQ(least_of_a_worker, pinned ? 1 : all);
+    EXPECT_EQ(processors_of_this_thread(), all);
+  }
+}
+
 TEST_P(Executors, ServeSeveralCallersAtOnce) {
-  auto executor = GetParam().make(3);
+  auto executor = GetParam().make(3, false);
   ASSERT_TRUE(executor) << executor.error().message;
   constexpr std::size_t callers = 4;
   constexpr std::size_t tasks = 200;
@@ -60,7 +97,7 @@ TEST_P(Executors, ServeSeveralCallersAtOnce) {
 }
 
 TEST_P(Executors, UseMoreThanTheCallersThread) {
-  auto executor = GetParam().make(2);
+  auto executor = GetParam().make(2, false);
   ASSERT_TRUE(executor) << executor.error().message;
   // Each of two tasks waits for the other: with one thread alone this would never end.
   std::atomic<int> arrived{0};

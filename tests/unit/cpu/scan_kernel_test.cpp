@@ -55,7 +55,8 @@ TEST(ScanKernels, TheFastestThatFitsIsChosen) {
                 .name,
             "avx512");
   EXPECT_EQ(best_scan_kernel(CpuFeatures::avx2 | CpuFeatures::avx512f | CpuFeatures::avx512bw |
-                             CpuFeatures::avx512vl | CpuFeatures::gfni)
+                             CpuFeatures::avx512vl | CpuFeatures::gfni | CpuFeatures::avx512vbmi |
+                             CpuFeatures::avx512vbmi2)
                 .name,
             "avx512gfni");
 #else
@@ -274,6 +275,7 @@ struct OctetCase {
                                    .accumulators = sums.data() + first * accumulator_stride,
                                    .accumulator_stride = accumulator_stride,
                                    .ahead = with_ahead ? data.data() : nullptr,
+                                   .ahead_stride = stride,
                                    .ahead_part = first,
                                    .ahead_parts = accumulators.size()});
     }
@@ -307,18 +309,25 @@ RC_GTEST_PROP(ScanKernels, OctetsAreTheParitiesOfWhatStringsSelect, (std::uint64
   const auto octets = *anywhere_in<std::size_t>(1, 7);
   std::array<std::uint64_t, 8> first_bits{};
   const bool aligned = *rc::gen::arbitrary<bool>();
-  for (std::uint64_t& first : first_bits) {
-    first = one.random.word() % 500;
+  // Pages one behind the other, as whole groups have them, or anywhere.
+  const auto page_bits = *rc::gen::element<std::uint64_t>(0, 16, 64, 113, 128);
+  const std::uint64_t first_page = one.random.word() % 200;
+  for (std::size_t page = 0; page < 8; ++page) {
+    std::uint64_t& first = first_bits[page];
+    first = page_bits != 0 ? first_page + page * page_bits : one.random.word() % 1100;
     if (aligned) first -= first % 8;
   }
+  const auto from = *anywhere_in<std::uint64_t>(0, 300);
   std::vector<Memory> bits;
   for (std::size_t q = 0; q < 8 * octets; ++q) {
-    bits.push_back(random_memory(one.random, (500 + one.items) / 8 + 1 + readable_behind_bits));
+    bits.push_back(
+        random_memory(one.random, (1100 + from + one.items) / 8 + 1 + readable_behind_bits));
   }
   const auto before = random_accumulators(one.random, octets, one.columns);
   const auto expected = one.expected(before, [&](std::size_t query, std::size_t item) {
     unsigned selection = 0;
-    for (unsigned p = 0; p < 8; ++p) selection |= bit_of(bits[query], first_bits[p] + item) << p;
+    for (unsigned p = 0; p < 8; ++p)
+      selection |= bit_of(bits[query], first_bits[p] + from + item) << p;
     return selection;
   });
   for (const ScanKernel* kernel : runnable_kernels()) {
@@ -328,7 +337,7 @@ RC_GTEST_PROP(ScanKernels, OctetsAreTheParitiesOfWhatStringsSelect, (std::uint64
       std::copy(first_bits.begin(), first_bits.end(), firsts);
       for (std::size_t q = 0; q < octet_queries; ++q) strings[q] = bits[8 * octet + q].data();
       const std::uint64_t behind = matrices[one.items];
-      kernel->functions->arrange_strings(strings, firsts, one.items, matrices);
+      kernel->functions->arrange_strings(strings, firsts, from, one.items, matrices);
       RC_ASSERT(matrices[one.items] == behind);
     };
     RC_ASSERT(one.scanned(*kernel->functions, before, arrange, false) == expected);

@@ -1,11 +1,14 @@
 // Result files become figures, and figures of two files ratios.
 #include "harness/report/comparison.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "harness/report/figures.hpp"
 #include "tests/support/code_of.hpp"
@@ -37,7 +40,7 @@ TEST(Figures, OfAScenarioAreNamedByTheirPlace) {
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(result->origin, "a CPU, commit 12");
   EXPECT_EQ(result->figures.size(), 2U);  // neither seed nor machine nor row size
-  const Figure* const rate = find(*result, "scan[0].rate");
+  const Figure* const rate = find(*result, "scan[row_bytes=32].rate");
   ASSERT_NE(rate, nullptr);
   EXPECT_EQ(rate->value, 3);
   EXPECT_EQ(rate->lowest, 2);
@@ -45,6 +48,26 @@ TEST(Figures, OfAScenarioAreNamedByTheirPlace) {
   const Figure* const seconds = find(*result, "lookup.seconds");
   ASSERT_NE(seconds, nullptr);
   EXPECT_FALSE(seconds->lowest.has_value());
+}
+
+TEST(Figures, OfListsAreNamedByWhatTellsTheirElementsApart) {
+  const auto names_of = [](const Json& list) {
+    std::vector<std::string> names;
+    const auto result = figures_of({{"load", list}}).value();
+    for (const Figure& figure : result.figures) names.push_back(figure.name);
+    return names;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(names_of({{{"clients", 4}, {"rate", 1}}, {{"clients", 1}, {"rate", 2}}}),
+              ElementsAre("load[clients=4].rate", "load[clients=1].rate"));
+  EXPECT_THAT(names_of({{{"threads", 2}, {"row_bytes", 36}, {"rate", 1}}}),
+              ElementsAre("load[row_bytes=36,threads=2].rate"));
+  // Of the same kind, of no kind, and plain numbers.
+  EXPECT_THAT(names_of({{{"clients", 4}, {"rate", 1}}, {{"clients", 4}, {"rate", 2}}}),
+              ElementsAre("load[clients=4].rate", "load[clients=4#2].rate"));
+  EXPECT_THAT(names_of({{{"rate", 1}}, {{"clients", "many"}, {"rate", 2}}}),
+              ElementsAre("load[0].rate", "load[1].rate"));
+  EXPECT_THAT(names_of({1.5, 2.5}), ElementsAre("load[0]", "load[1]"));
 }
 
 TEST(Figures, OfBenchmarksJoinRepetitionsAndBounds) {
@@ -92,7 +115,7 @@ TEST(Figures, OfWhatIsNoResultAreRefused) {
 Verdict verdict_of(const Json& before, const Json& after) {
   const auto result = compare(figures_of(before).value(), figures_of(after).value());
   for (const Comparison& one : result.figures) {
-    if (one.name == "scan[0].rate") return one.verdict;
+    if (one.name == "scan[row_bytes=32].rate") return one.verdict;
   }
   ADD_FAILURE() << "the rate was not compared";
   return Verdict::unknown;
@@ -104,6 +127,20 @@ TEST(Comparisons, CallNoiseWhatBothSpreadsAllow) {
   EXPECT_EQ(verdict_of(before, scenario_result(13, 12, 14)), Verdict::changed);
   EXPECT_EQ(verdict_of(before, scenario_result(5, 4, 8)), Verdict::changed);
   EXPECT_EQ(verdict_of(before, before), Verdict::noise);
+}
+
+TEST(Comparisons, PairElementsThatMovedWithinTheirList) {
+  const Json one = {{"clients", 1}, {"rate", 10}};
+  const Json four = {{"clients", 4}, {"rate", 40}};
+  const Json many = {{"clients", 256}, {"rate", 90}};
+  const auto before = figures_of({{"load", {one, four}}}).value();
+  const auto after = figures_of({{"load", {many, four}}}).value();
+  const auto result = compare(before, after);
+  ASSERT_EQ(result.figures.size(), 1U);
+  EXPECT_EQ(result.figures[0].name, "load[clients=4].rate");
+  EXPECT_EQ(result.figures[0].ratio, 1);
+  EXPECT_EQ(result.only_before, 1U);
+  EXPECT_EQ(result.only_after, 1U);
 }
 
 TEST(Comparisons, TellRatiosAndTheirRange) {
@@ -132,7 +169,7 @@ TEST(Comparisons, TellRatiosAndTheirRange) {
 
 TEST(Comparisons, TablesShowValuesWithTheirSpread) {
   const std::string text = figures_text(figures_of(scenario_result(3, 2, 4)).value());
-  EXPECT_NE(text.find("scan[0].rate    3  (2 to 4)"), std::string::npos) << text;
+  EXPECT_NE(text.find("scan[row_bytes=32].rate  3  (2 to 4)"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -65,7 +65,8 @@ class Bench {
   [[nodiscard]] Result<PassAnswers> answer(const Numbers& numbers,
                                            const EpochChoice& choice = CurrentEpoch{},
                                            QueryKind kind = QueryKind::row,
-                                           Deadline first_pass = never, Deadline all = never) {
+                                           Deadline first_pass = never, Deadline all = never,
+                                           std::function<bool()> gone = {}) {
     std::vector<dpf::Key> keys;
     for (const std::uint64_t number : numbers) keys.push_back(numbered_key(number));
     return scheduler_.answer({.lease = *epochs_.lease(choice),
@@ -73,7 +74,8 @@ class Bench {
                               .keys = std::move(keys),
                               .memory = *memory_.reserve(1),
                               .first_pass_deadline = first_pass,
-                              .deadline = all});
+                              .deadline = all,
+                              .gone = std::move(gone)});
   }
   // What answer() should give.
   [[nodiscard]] std::vector<std::byte> expected(const Numbers& numbers, std::size_t base = 0,
@@ -287,6 +289,47 @@ TEST(PassScheduler, WhoIsLateInAPassLeavesItAndThePassGoesOn) {
   ASSERT_TRUE(answered);
   EXPECT_EQ(answered->bytes, bench.expected({4}));
   EXPECT_EQ(image->passes(), (Passes{{1}, {2, 3, 4}}));
+}
+
+TEST(PassScheduler, WhoHasGoneIsInNoPass) {
+  Bench bench(limits_of(8));
+  const auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  std::atomic<bool> gone{false};
+  const std::function<bool()> ask_it = [&gone] { return gone.load(); };
+  // The first of those who wait would run the next pass.
+  auto second = bench.ask_and_wait({2}, CurrentEpoch{}, QueryKind::row, never, never, ask_it);
+  auto third = bench.ask_and_wait({3});
+  auto fourth = bench.ask_and_wait({4}, CurrentEpoch{}, QueryKind::row, never, never, ask_it);
+  auto fifth = bench.ask_and_wait({5}, CurrentEpoch{}, QueryKind::row, never, never,
+                                  std::function<bool()>([] { return false; }));
+  gone = true;
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_EQ(second.get(), ErrorCode::cancelled);
+  EXPECT_FALSE(third.get());
+  EXPECT_EQ(fourth.get(), ErrorCode::cancelled);
+  EXPECT_FALSE(fifth.get());
+  EXPECT_EQ(image->passes(), (Passes{{1}, {3, 5}}));
+  EXPECT_EQ(bench.scheduler().statistics().gone, 2U);
+  EXPECT_EQ(bench.scheduler().waiting(), 0U);
+}
+
+TEST(PassScheduler, WhoGoesBetweenItsPassesIsInNoFurtherOne) {
+  Bench bench(limits_of(2));
+  const auto image = bench.add_base();
+  image->hold();
+  std::atomic<bool> gone{false};
+  auto many = bench.ask({1, 2, 3, 4, 5}, CurrentEpoch{}, QueryKind::row, never, never,
+                        std::function<bool()>([&gone] { return gone.load(); }));
+  image->wait_for_passes(1);
+  gone = true;
+  image->release_all();
+  EXPECT_EQ(many.get(), ErrorCode::cancelled);
+  EXPECT_EQ(image->passes(), (Passes{{1, 2}}));
+  EXPECT_FALSE(bench.ask({6}).get());  // nothing keeps the images busy
 }
 
 TEST(PassScheduler, AFailingPassFailsOnlyTheRequestsInIt) {
