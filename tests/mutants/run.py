@@ -173,14 +173,13 @@ def main():
         what, tests = parsed[mutant]
         caught, result = catch(workshop, mutant, tests)
         print(f"{mutant.stem:42} {time.monotonic() - mutant_begun:6.1f} s  {result}" +
-              ("" if caught else f"\n    {what}"), flush=True)
+              ("" if caught else f"\nFAILED mutant {mutant.stem}: {what}"), flush=True)
         free.put(workshop)
         return caught
 
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
         caught = sum(pool.map(run, mutants))
-    print(f"all of it {time.monotonic() - begun:.0f} s")
-    print(f"{caught} passed, {len(mutants) - caught} failed, 0 skipped")
+    print(f"{caught} of {len(mutants)} mutants caught, in {time.monotonic() - begun:.0f} s")
     return 0 if caught == len(mutants) else 1
 
 
