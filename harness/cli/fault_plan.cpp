@@ -29,6 +29,17 @@ class ServedFaults final : public EnvironmentFaults {
                        firing.hit, name(firing.term.action));
         }) {}
 
+  [[nodiscard]] Result<void> check_all_hit() const override {
+    std::string names;
+    for (const FaultPoint point : injector_.never_hit()) {
+      names += ' ' + std::string(describe(point).name);
+    }
+    if (names.empty()) return {};
+    return fail(
+        ErrorCode::bad_configuration,
+        "the fault plan names points that nobody came to, and tested nothing there:" + names);
+  }
+
  private:
   fault_injection::Injector injector_;
 };

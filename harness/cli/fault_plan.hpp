@@ -15,6 +15,9 @@ class EnvironmentFaults {
   EnvironmentFaults(const EnvironmentFaults&) = delete;
   EnvironmentFaults& operator=(const EnvironmentFaults&) = delete;
   virtual ~EnvironmentFaults() = default;
+
+  // Errors: bad_configuration if nobody came to one of the plan's points: it tested nothing there.
+  [[nodiscard]] virtual Result<void> check_all_hit() const = 0;
 };
 
 // Nothing if GYRE_FAULTS is not set. In a build with fault points `serve` runs under the plan,

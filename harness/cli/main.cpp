@@ -66,7 +66,10 @@ int dispatch(const std::vector<std::string>& words) {
     std::cerr << "gyre: " << faults.error().message << '\n';
     return exit_usage;
   }
-  return command->run({words.begin() + 1, words.end()});
+  const int code = command->run({words.begin() + 1, words.end()});
+  if (code != exit_success || *faults == nullptr) return code;
+  const auto hit = (*faults)->check_all_hit();
+  return hit ? code : report_failure(command->name, hit.error().message);
 }
 
 }  // namespace

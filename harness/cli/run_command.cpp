@@ -117,6 +117,7 @@ Result<bool> run_one(const std::filesystem::path& path, const RunSettings& setti
     }
     right = right && figures->all_right();
   }
+  if (!file->faults[0].empty() || !file->faults[1].empty()) result["faults"] = file->faults;
   result["all_right"] = right;
   std::cout << report::two_column_table(rows);
   const auto written = report::write_result(settings.results, file->name, result);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <string_view>
 #include <system_error>
@@ -16,15 +17,22 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Of this process, as the child gets it.
-std::vector<char*> environment_of_child() {
+std::string_view name_of(std::string_view variable) {
+  return variable.substr(0, variable.find('='));
+}
+
+// Of this process, as the child gets it, and what it gets besides.
+std::vector<char*> environment_of_child(std::vector<std::string>& besides) {
   std::vector<char*> kept;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view variable = *entry;
-    if (!variable.starts_with("GYRE_") || variable.starts_with("GYRE_FAULTS=")) {
-      kept.push_back(*entry);
-    }
+    const std::string_view name = name_of(*entry);
+    const bool is_option =
+        name.starts_with("GYRE_") && name != "GYRE_FAULTS" && name != "GYRE_FAULT_SEED";
+    const bool is_replaced = std::any_of(besides.begin(), besides.end(),
+                                         [&](const auto& other) { return name_of(other) == name; });
+    if (!is_option && !is_replaced) kept.push_back(*entry);
   }
+  for (std::string& variable : besides) kept.push_back(variable.data());
   kept.push_back(nullptr);
   return kept;
 }
@@ -33,7 +41,8 @@ std::vector<char*> environment_of_child() {
 
 Result<ChildProcess> ChildProcess::start(const std::filesystem::path& program,
                                          const std::vector<std::string>& arguments,
-                                         const std::filesystem::path& log) {
+                                         const std::filesystem::path& log,
+                                         std::vector<std::string> variables) {
   // Everything is allocated before fork: the child may call only what is safe after it.
   std::vector<std::string> words{program.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -41,7 +50,7 @@ Result<ChildProcess> ChildProcess::start(const std::filesystem::path& program,
   pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
-  const std::vector<char*> environment = environment_of_child();
+  const std::vector<char*> environment = environment_of_child(variables);
   sigset_t no_signals;
   sigemptyset(&no_signals);
 

@@ -19,10 +19,12 @@ class ChildProcess {
  public:
   // Runs `program` with these arguments, standard output and error appended to `log`. It gets this
   // process's environment without GYRE_ variables, which would be options that nobody gave it (but
-  // with GYRE_FAULTS, which is none), and no signal is blocked. Errors: io_failed.
+  // with GYRE_FAULTS and GYRE_FAULT_SEED, which are none), and `variables`, each NAME=value, in
+  // place of those of these names. No signal is blocked. Errors: io_failed.
   [[nodiscard]] static Result<ChildProcess> start(const std::filesystem::path& program,
                                                   const std::vector<std::string>& arguments,
-                                                  const std::filesystem::path& log);
+                                                  const std::filesystem::path& log,
+                                                  std::vector<std::string> variables = {});
   ~ChildProcess();
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&&) = delete;

@@ -265,8 +265,9 @@ Result<LookupFigures> run_lookups(const LookupPlan& plan, std::uint64_t seed,
   figures.row_bytes = built->manifest.metadata.geometry.row_bytes;
 
   progress("starting two servers", 0, 0);
-  auto servers =
-      ServerProcesses::start({program, build.output.manifest(), plan.backend, directory->path()});
+  ServerSettings settings{program, build.output.manifest(), plan.backend, directory->path()};
+  settings.faults = {plan.faults, seed};
+  auto servers = ServerProcesses::start(settings);
   if (!servers) return forward_error(servers);
   Board board{*questions, *servers, {}, {}, {}, {}, figures, {}, {}, 0};
   ask_all(board, plan.clients, progress);

@@ -243,9 +243,13 @@ Result<RotateFigures> RotateRun::run(const std::filesystem::path& program) {
   auto origin = SlowOrigin::start(directory->path());
   if (!origin) return forward_error(origin);
   progress_("starting two servers", 0, 0);
-  const ServerSettings settings{program,       directory->path() / history->manifest_name(0),
-                                plan_.backend, directory->path(),
-                                true,          (*origin)->host()};
+  const ServerSettings settings{program,
+                                directory->path() / history->manifest_name(0),
+                                plan_.backend,
+                                directory->path(),
+                                true,
+                                (*origin)->host(),
+                                {plan_.faults, seed_}};
   auto servers = ServerProcesses::start(settings);
   if (!servers) return forward_error(servers);
   auto feeder = Admins::connect(*servers);

@@ -9,6 +9,9 @@
 
 #include "core/bytes.hpp"
 #include "core/geometry.hpp"
+#if defined(GYRE_FAULT_POINTS)
+#include "fault_injection/plan.hpp"
+#endif
 
 namespace gyre::scenario {
 namespace {
@@ -237,6 +240,37 @@ Result<ThroughputPlan> read_throughput(const toml::table& table) {
   return plan;
 }
 
+Result<FaultPlans> read_faults(const toml::table& table) {
+  Reader reader(table, {"both", "server_0", "server_1"});
+#if defined(GYRE_FAULT_POINTS)
+  const auto plan = [&](std::string_view key) {
+    auto text = reader.text(key);
+    if (!text) return text;
+    const auto parsed = fault_injection::parse_plan(*text);
+    if (!parsed) {
+      reader.refuse(*table.get(key), "has a fault plan that is none: " + parsed.error().message);
+    } else if (parsed->points.empty()) {
+      reader.refuse(*table.get(key), "needs a fault plan in which something happens");
+    }
+    return text;
+  };
+  const auto both = plan("both");
+  const FaultPlans plans = {plan("server_0").value_or(both.value_or("")),
+                            plan("server_1").value_or(both.value_or(""))};
+  reader.require(!plans[0].empty() || !plans[1].empty(), "both, server_0 or server_1");
+  if (both && table.size() > 1) {
+    reader.refuse(table, "opens a table that needs either both, or server_0 and server_1");
+  }
+  if (reader.failure()) return tl::unexpected<Error>(*reader.failure());
+  return plans;
+#else
+  reader.refuse(table,
+                "opens a table of fault plans, but the servers of this build take none; build with "
+                "-Dfault_points=true, or take the table out");
+  return tl::unexpected<Error>(*reader.failure());
+#endif
+}
+
 // Lets what `changes` says replace values of `table`, into sub-tables.
 void merge(toml::table& table, const toml::table& changes) {
   for (const auto& [key, node] : changes) {
@@ -273,7 +307,8 @@ Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool 
     merge(file, copy);
   }
 
-  Reader reader(file, {"name", "title", "lookup", "scan", "rotate", "throughput", "smoke"});
+  Reader reader(file,
+                {"name", "title", "lookup", "scan", "rotate", "throughput", "faults", "smoke"});
   ScenarioFile scenario;
   scenario.name = reader.text("name").value_or("");
   scenario.title = reader.text("title").value_or(scenario.name);
@@ -306,6 +341,18 @@ Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path, bool 
   if (!scenario.lookup && !scenario.scan && !scenario.rotate && !scenario.throughput) {
     return fail(ErrorCode::malformed_input,
                 "the scenario file needs a table [lookup], [scan], [rotate] or [throughput]");
+  }
+  if (const auto* const table = file["faults"].as_table()) {
+    if (!scenario.lookup && !scenario.rotate) {
+      return wrong(*table,
+                   "opens a table of fault plans, but only [lookup] and [rotate] start servers "
+                   "that could take one");
+    }
+    auto plans = read_faults(*table);
+    if (!plans) return forward_error(plans);
+    scenario.faults = std::move(*plans);
+    if (scenario.lookup) scenario.lookup->faults = scenario.faults;
+    if (scenario.rotate) scenario.rotate->faults = scenario.faults;
   }
   return scenario;
 }

@@ -1,6 +1,7 @@
 // What a scenario file asks for. docs/formats.md, "Scenario files", lists every key.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -11,6 +12,9 @@
 #include "core/metadata.hpp"
 
 namespace gyre::scenario {
+
+// Fault plans of the servers that a scenario starts, by party; an empty one is none.
+using FaultPlans = std::array<std::string, 2>;
 
 // Build a keyed table from a file, serve it as two processes on this machine, look up every key and
 // some that are not there, and hold each answer against the file.
@@ -24,6 +28,7 @@ struct LookupPlan {
   std::uint64_t most_keys = 0;  // look up so many of the keys, chosen by the seed; 0: all
   std::uint64_t absent = 0;     // and so many keys that are not there
   unsigned clients = 1;         // that ask at the same time
+  FaultPlans faults;
 };
 
 // Scan a table of random rows with one query at a time, beside the machine's plain read bandwidth.
@@ -50,6 +55,7 @@ struct RotatePlan {
   std::uint64_t samples = 10'000;  // of each kind: at rest, beside a plain download, rotating
   bool beside_download = true;     // measure beside `curl | sha256sum` too
   std::uint64_t large_bytes = 0;   // then one rotation of an indexed table of this size; 0: none
+  FaultPlans faults;
 };
 
 // Serve a table of random rows over HTTP and ask for single rows from more and more clients.
@@ -73,11 +79,13 @@ struct ScenarioFile {
   std::optional<ScanPlan> scan;
   std::optional<RotatePlan> rotate;
   std::optional<ThroughputPlan> throughput;
+  FaultPlans faults;  // those of `lookup` and `rotate`
 };
 
 // Reads the file. With `smoke`, what its table [smoke] says replaces the values above it, for a
 // quick run. Paths in it are relative to it. Errors: io_failed; malformed_input with the line: not
-// TOML, an unknown key, a value of another type or out of its bounds.
+// TOML, an unknown key, a value of another type or out of its bounds, fault plans in a build whose
+// servers take none.
 [[nodiscard]] Result<ScenarioFile> read_scenario_file(const std::filesystem::path& path,
                                                       bool smoke);
 

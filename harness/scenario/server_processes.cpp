@@ -18,6 +18,10 @@ using namespace std::chrono_literals;
 constexpr auto start_limit = 120s;
 constexpr auto stop_limit = 30s;
 
+std::filesystem::path log_file(const std::filesystem::path& directory, std::size_t party) {
+  return directory / ("server-" + std::to_string(party) + ".log");
+}
+
 // The last line of a server's log: why it ended, in its own words. Its log goes away with the run.
 std::string last_words(const std::filesystem::path& log) {
   constexpr std::size_t max_bytes = 300;
@@ -65,9 +69,6 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
   const auto ready_file = [&](std::size_t party, const std::string& listener) {
     return settings.directory / (listener + "-" + std::to_string(party));
   };
-  const auto log_file = [&](std::size_t party) {
-    return settings.directory / ("server-" + std::to_string(party) + ".log");
-  };
   std::string token;
   const auto token_file = settings.directory / "admin-token";
   if (settings.admin) {
@@ -98,7 +99,13 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
       add({"--source-host", settings.origin, "--source-allow-plain", "--source-network",
            "127.0.0.0/8"});
     }
-    return ChildProcess::start(settings.program, arguments, log_file(party));
+    std::vector<std::string> variables;
+    if (const std::string& plan = settings.faults.plans[party]; !plan.empty()) {
+      variables = {"GYRE_FAULTS=" + plan,
+                   "GYRE_FAULT_SEED=" + std::to_string(settings.faults.seed)};
+    }
+    return ChildProcess::start(settings.program, arguments, log_file(settings.directory, party),
+                               std::move(variables));
   };
   auto first = start_one(0);
   if (!first) return forward_error(first);
@@ -108,17 +115,17 @@ Result<ServerProcesses> ServerProcesses::start(const ServerSettings& settings) {
   Urls urls;
   Urls admin_urls;
   for (const std::size_t party : {0U, 1U}) {
-    auto url = wait_until_ready(processes[party], ready_file(party, "ready"), log_file(party));
+    const auto log = log_file(settings.directory, party);
+    auto url = wait_until_ready(processes[party], ready_file(party, "ready"), log);
     if (!url) return forward_error(url);
     urls[party] = std::move(*url);
     if (!settings.admin) continue;
-    auto admin_url =
-        wait_until_ready(processes[party], ready_file(party, "admin-ready"), log_file(party));
+    auto admin_url = wait_until_ready(processes[party], ready_file(party, "admin-ready"), log);
     if (!admin_url) return forward_error(admin_url);
     admin_urls[party] = std::move(*admin_url);
   }
-  return ServerProcesses(std::move(processes), {log_file(0), log_file(1)}, std::move(urls),
-                         std::move(admin_urls), std::move(token));
+  return ServerProcesses(std::move(processes), std::move(urls), std::move(admin_urls),
+                         std::move(token), settings.directory);
 }
 
 Result<void> ServerProcesses::check_alive() {
@@ -126,7 +133,7 @@ Result<void> ServerProcesses::check_alive() {
     if (processes_[party].poll()) {
       return fail(ErrorCode::internal, "the server of party " + std::to_string(party) +
                                            " ended in the middle of the run; the last it said: " +
-                                           last_words(logs_[party]));
+                                           last_words(log_file(directory_, party)));
     }
   }
   return {};
@@ -134,10 +141,14 @@ Result<void> ServerProcesses::check_alive() {
 
 Result<void> ServerProcesses::stop() {
   for (ChildProcess& process : processes_) process.signal(SIGTERM);
-  for (ChildProcess& process : processes_) {
-    const auto code = process.wait(stop_limit);
+  for (const std::size_t party : {0U, 1U}) {
+    const auto code = processes_[party].wait(stop_limit);
     if (!code) return tl::unexpected<Error>(code.error());
-    if (*code != 0) return fail(ErrorCode::internal, "a server did not end cleanly when asked to");
+    if (*code == 0) continue;
+    return fail(ErrorCode::internal,
+                "a server did not end cleanly when asked to; the last it "
+                "said: " +
+                    last_words(log_file(directory_, party)));
   }
   return {};
 }

@@ -2,13 +2,21 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include "core/error.hpp"
 #include "harness/scenario/child_process.hpp"
+#include "harness/scenario/scenario_file.hpp"
 
 namespace gyre::scenario {
+
+// What is to happen at the fault points of the two servers.
+struct ServerFaults {
+  FaultPlans plans;        // an empty one: GYRE_FAULTS, if it is set
+  std::uint64_t seed = 1;  // of their random choices
+};
 
 struct ServerSettings {
   std::filesystem::path program;   // a `gyre`
@@ -17,6 +25,7 @@ struct ServerSettings {
   std::filesystem::path directory;  // for their logs, ready files and admin token
   bool admin = false;               // with admin listeners
   std::string origin{};  // "127.0.0.1:PORT", where snapshots may come from; empty: from nowhere
+  ServerFaults faults{};
 };
 
 // Parties 0 and 1, each on a port the system chose. Ended when destroyed. One thread at a time.
@@ -37,25 +46,25 @@ class ServerProcesses {
   [[nodiscard]] Result<void> check_alive();
 
   // Asks both to finish (SIGTERM) and waits. Errors: timed_out; internal if one ended otherwise
-  // than asked.
+  // than asked, with the last that it said: a server under a fault plan at whose points nobody came
+  // by says so.
   [[nodiscard]] Result<void> stop();
 
  private:
   using Urls = std::array<std::string, 2>;
-  using Logs = std::array<std::filesystem::path, 2>;
-  ServerProcesses(std::array<ChildProcess, 2> processes, Logs logs, Urls urls, Urls admin_urls,
-                  std::string admin_token) noexcept
+  ServerProcesses(std::array<ChildProcess, 2> processes, Urls urls, Urls admin_urls,
+                  std::string admin_token, std::filesystem::path directory) noexcept
       : processes_(std::move(processes)),
-        logs_(std::move(logs)),
         urls_(std::move(urls)),
         admin_urls_(std::move(admin_urls)),
-        admin_token_(std::move(admin_token)) {}
+        admin_token_(std::move(admin_token)),
+        directory_(std::move(directory)) {}
 
   std::array<ChildProcess, 2> processes_;
-  Logs logs_;
   Urls urls_;
   Urls admin_urls_;
   std::string admin_token_;
+  std::filesystem::path directory_;
 };
 
 }  // namespace gyre::scenario

@@ -84,52 +84,71 @@ class Querier {
 };
 
 // Lets whoever pauses go on, but not before queries were answered meanwhile: nothing that can wait
-// may hold them up.
+// may hold them up. A pass that pauses holds up those that ask the same images, as any pass does:
+// it goes on when one waits for it.
 class Releaser {
  public:
-  Releaser(Injector& injector, const Plan& plan, const std::vector<std::unique_ptr<Querier>>& from)
-      : thread_(
-            [&injector, &from, points = paused_points(plan), this](const std::stop_token& stop) {
-              while (!stop.stop_requested() && !points.empty()) {
-                for (const FaultPoint point : points) {
-                  if (!injector.is_paused(point)) continue;
-                  wait_for_queries(from);
-                  injector.release(point);
-                }
-                std::this_thread::sleep_for(std::chrono::microseconds(50));
-              }
-            }) {}
-  [[nodiscard]] bool queries_stood_still() const { return stood_still_; }
-
- private:
-  static std::vector<FaultPoint> paused_points(const Plan& plan) {
-    std::vector<FaultPoint> points;
+  Releaser(Injector& injector, const World& world, const Plan& plan,
+           const std::vector<std::unique_ptr<Querier>>& queriers)
+      : injector_(injector), world_(world), queriers_(queriers) {
     for (const PointPlan& entry : plan.points) {
       for (const Term& term : entry.terms) {
-        if (term.action == FaultAction::pause) points.push_back(entry.point);
+        if (term.action == FaultAction::pause) pauses_.push_back(Pause{entry.point});
       }
     }
-    return points;
-  }
-  void wait_for_queries(const std::vector<std::unique_ptr<Querier>>& from) {
-    constexpr std::size_t enough = 4;
-    const auto done = [&] {
-      std::size_t queries = 0;
-      for (const auto& querier : from) queries += querier->queries();
-      return queries;
-    };
-    const std::size_t before = done();
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (done() < before + enough) {
-      if (std::chrono::steady_clock::now() > patience) {
-        stood_still_ = true;
-        return;
+    if (pauses_.empty()) return;
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        for (Pause& pause : pauses_) look_at(pause);
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
       }
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
+    });
   }
 
-  std::atomic<bool> stood_still_ = false;
+  // Whether they stood still while somebody paused. Nobody is let go on from then on.
+  bool end() {
+    thread_ = {};
+    return stood_still_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Pause {
+    FaultPoint point{};
+    bool seen = false;
+    std::size_t queries_before = 0;
+    Clock::time_point since{};
+  };
+
+  [[nodiscard]] std::size_t queries() const {
+    std::size_t queries = 0;
+    for (const auto& querier : queriers_) queries += querier->queries();
+    return queries;
+  }
+
+  void look_at(Pause& pause) {
+    constexpr std::size_t enough = 4;
+    constexpr std::chrono::seconds patience{20};
+    if (!injector_.is_paused(pause.point)) return;
+    const std::size_t now = queries();
+    if (!pause.seen) {
+      pause.seen = true;
+      pause.queries_before = now;
+      pause.since = Clock::now();
+    }
+    const bool waited_for = pause.point == FaultPoint::query_scan && world_.queries_waiting() > 0;
+    const bool too_long = Clock::now() - pause.since > patience;
+    if (now < pause.queries_before + enough && !waited_for && !too_long) return;
+    stood_still_ = stood_still_ || too_long;
+    pause.seen = false;
+    injector_.release(pause.point);
+  }
+
+  Injector& injector_;
+  const World& world_;
+  const std::vector<std::unique_ptr<Querier>>& queriers_;
+  std::vector<Pause> pauses_;
+  bool stood_still_ = false;  // the thread's, and read when it has ended
   std::jthread thread_;
 };
 
@@ -246,7 +265,7 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
     }
     injector.arm(schedule.plan);
     {
-      const Releaser releaser(injector, schedule.plan, queriers);
+      Releaser releaser(injector, world, schedule.plan, queriers);
       run_steps(world, snapshots, *schedule.program);
       // A fault of a query's own path needs a query to happen to.
       const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -256,7 +275,7 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
           std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
       }
-      outcome.queries_stood_still = releaser.queries_stood_still();
+      outcome.queries_stood_still = releaser.end();
     }
     firings = injector.disarm();
     world.heal();

@@ -72,6 +72,7 @@ class FaultSchedules : public testing::Test {
       const Outcome outcome = run(snapshots_, schedule);
       requests_ += outcome.requests;
       fired_.insert(outcome.fired.begin(), outcome.fired.end());
+      violations_ += outcome.verdict.violations.size();
       EXPECT_TRUE(outcome.verdict.good()) << schedule.text() << "\n" << outcome.verdict.text();
       EXPECT_FALSE(outcome.queries_stood_still)
           << "I8 alive: queries stood still while somebody paused: " << schedule.text();
@@ -84,13 +85,14 @@ class FaultSchedules : public testing::Test {
   void report(std::size_t singles) const {
     std::cout << "faults: " << schedules_ << " distinct schedules (" << singles << " single, "
               << schedules_ - singles << " pairs), " << fired_.size() << " of "
-              << fault_points.size() << " points fired, " << requests_ << " requests judged, seed "
-              << seed() << "\n";
+              << fault_points.size() << " points fired, " << requests_ << " requests judged, "
+              << violations_ << " violations, seed " << seed() << std::endl;
   }
 
   const TestSnapshots snapshots_;
   std::uint64_t schedules_ = 0;
   std::uint64_t requests_ = 0;
+  std::size_t violations_ = 0;
   std::set<FaultPoint> fired_;
 };
 

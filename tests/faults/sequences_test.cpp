@@ -49,7 +49,19 @@ Contents contents_of(const std::vector<const World*>& worlds, bool one_feed = fa
   return contents;
 }
 
+struct Count {
+  std::size_t sequences = 0;
+  std::size_t histories = 0;  // judged
+  std::size_t violations = 0;
+};
+Count& count() {
+  static Count so_far;
+  return so_far;
+}
+
 void require_good(const fault_injection::Verdict& verdict) {
+  ++count().histories;
+  count().violations += verdict.violations.size();
   // At once, and not as RapidCheck's description: that comes from running the case again, and which
   // thread comes first differs.
   if (!verdict.good()) std::cerr << verdict.text();
@@ -257,8 +269,20 @@ class Step final : public rc::state::Command<Model, Server> {
 
 class FaultSequences : public testing::Test {
  protected:
-  FaultSequences() { spdlog::set_level(spdlog::level::off); }
+  // For every case of a property.
+  FaultSequences() {
+    spdlog::set_level(spdlog::level::off);
+    ++count().sequences;
+  }
 };
+
+class Report final : public testing::Environment {
+  void TearDown() override {
+    std::cout << "faults: " << count().sequences << " random sequences, " << count().histories
+              << " histories judged, " << count().violations << " violations" << std::endl;
+  }
+};
+const auto* const registered_report = testing::AddGlobalTestEnvironment(new Report);
 
 RC_GTEST_FIXTURE_PROP(FaultSequences, AServerIsWhatTheModelSays, ()) {
   Server server;

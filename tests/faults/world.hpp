@@ -79,6 +79,9 @@ class World {
   [[nodiscard]] Result<protocol::QueryResponse> answer(QueryKind kind,
                                                        const protocol::QueryRequest& request);
 
+  // Requests that wait for a pass.
+  [[nodiscard]] std::size_t queries_waiting() const { return queries_->waiting(); }
+
   // No faults any more: what was broken is mended, and everything must work again.
   void heal();
   // Everything is let go, and all memory must have come back.

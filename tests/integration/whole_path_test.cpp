@@ -377,6 +377,35 @@ TEST_F(WholePath, AServerTakesAFaultPlanInABuildWithPointsOnlyAndOnlyIfItIsOne) 
 #endif
 }
 
+TEST_F(WholePath, AScenarioPutsFaultsIntoItsServersInABuildWithPointsOnly) {
+  std::ofstream(path("table.csv")) << "0x00000000000000000000000000000000000000aa,1\n";
+  const auto run_with = [&](std::string_view plans) {
+    std::ofstream(path("faults.toml"))
+        << "name = 'faults'\n[lookup]\ninput = 'table.csv'\n[faults]\n"
+        << plans;
+    return run({"run", "--results", path("results").string(), path("faults.toml").string()});
+  };
+  const Outcome slow = run_with("both = 'query.scan=1*delay(20)'\n");
+#if defined(GYRE_FAULT_POINTS)
+  EXPECT_EQ(slow.exit_code, 0) << slow.output;
+  const auto file = *std::filesystem::directory_iterator(path("results"));
+  const auto result = nlohmann::json::parse(std::ifstream(file.path()));
+  EXPECT_EQ(result["faults"][1], "query.scan=1*delay(20)");
+
+  const Outcome failing = run_with("server_1 = 'query.lease=return(internal)'\n");
+  EXPECT_EQ(failing.exit_code, 1) << failing.output;
+
+  const Outcome never_hit = run_with("server_0 = 'compaction.build=return'\n");
+  EXPECT_EQ(never_hit.exit_code, 1) << never_hit.output;
+  EXPECT_NE(never_hit.output.find("nobody came to, and tested nothing there: compaction.build"),
+            std::string::npos)
+      << never_hit.output;
+#else
+  EXPECT_NE(slow.exit_code, 0);
+  EXPECT_NE(slow.output.find("-Dfault_points=true"), std::string::npos) << slow.output;
+#endif
+}
+
 }  // namespace
 }  // namespace gyre::scenario
 

@@ -6,11 +6,16 @@ must fail on it (one that fails is enough, in their order), then the difference.
 applies, that does not compile, or that no test catches fails the run; so does a test that fails on the tree as
 it is, because it would catch anything.
 
-run.py [--only WORD]… [--directory DIRECTORY]
+Several are under way at once, each in a copy of its own.
+
+run.py [--only WORD]… [--jobs N] [--directory DIRECTORY]
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
+import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +23,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEST_SECONDS = 300
+# Of faults, for a mutant and for the tree as it is, which has usually just passed far more.
+MUTANT_SCHEDULES, TREE_SCHEDULES = 2000, 100
 
 
 def parse(path):
@@ -50,15 +57,26 @@ def copy_tree(to):
 
 
 class Workshop:
+    """A copy of the tree, and a build of it."""
+
     def __init__(self, directory):
         # The same way from one to the other as in the tree itself, so that ccache knows what it compiled there.
         self.tree, self.build = directory, directory / "build"
         self.environment = dict(os.environ, CC="ccache gcc", CXX="ccache g++", CCACHE_NOHASHDIR="1",
-                                GYRE_FAULT_SEED="1", GYRE_FAULT_SCHEDULES="2000")
+                                GTEST_BRIEF="1", GTEST_FAIL_FAST="1")
+        self.environment.setdefault("GYRE_FAULT_SEED", "1")
+
+    def prepare(self):
         self.tree.mkdir(parents=True, exist_ok=True)
         copy_tree(self.tree)
         if not (self.build / "build.ninja").exists():
             self.require("meson", "setup", str(self.build), str(self.tree), "-Dfault_points=true")
+
+    def copy_to(self, directory):
+        """Another one as far as this one; nothing is built again there, because times stay."""
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.copytree(self.tree, directory, symlinks=True)
+        return Workshop(directory)
 
     def run(self, *command, **options):
         return subprocess.run(command, cwd=self.tree, env=self.environment, text=True, stdout=subprocess.PIPE,
@@ -73,8 +91,9 @@ class Workshop:
     def compile(self, programs):
         return self.run("ninja", "-C", str(self.build), *sorted(set(programs)))
 
-    def fails(self, test):
+    def fails(self, test, schedules):
         """None if the test passes, else how it ended."""
+        self.environment["GYRE_FAULT_SCHEDULES"] = str(schedules)
         try:
             done = self.run(str(self.build / test[0]), *test[1:], timeout=TEST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -83,8 +102,7 @@ class Workshop:
             return None
         if done.returncode < 0:
             return f"signal {-done.returncode}"
-        words = ("[  FAILED  ] ", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8")
-        telling = [line for line in done.stdout.splitlines() if line.startswith(words)]
+        telling = [line for line in done.stdout.splitlines() if re.match(r"I\d+ |\[  FAILED  \] ", line)]
         return telling[0][:100] if telling else f"exit {done.returncode}"
 
 
@@ -94,55 +112,75 @@ def apply(tree, mutant, reverse=False):
                           capture_output=True, check=False)
 
 
+def catch(workshop, mutant, tests):
+    """Whether a test fails on the mutant, and what there is to say about that."""
+    if apply(workshop.tree, mutant).returncode != 0:
+        return False, "DOES NOT APPLY: make it anew for the code as it is"
+    try:
+        for test in tests:
+            built = workshop.compile([test[0]])
+            if built.returncode != 0:
+                return False, "DOES NOT COMPILE\n" + built.stdout[-2000:]
+            how = workshop.fails(test, MUTANT_SCHEDULES)
+            if how is not None:
+                return True, f"caught by {pathlib.Path(test[0]).name}: {how}"
+        return False, "SURVIVED"
+    finally:
+        apply(workshop.tree, mutant, reverse=True)
+
+
+def check_tree(workshop, tests):
+    built = workshop.compile([test[0] for test in tests])
+    if built.returncode != 0:
+        print(built.stdout[-4000:])
+        sys.exit("mutants: the tree as it is does not build")
+    for test in tests:
+        how = workshop.fails(test, TREE_SCHEDULES)
+        if how is not None:
+            sys.exit(f"mutants: {' '.join(test)} fails on the tree as it is: {how}")
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--only", action="append", default=[])
+    arguments.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments.add_argument("--directory", default=str(ROOT / "build-mutants"))
     chosen = arguments.parse_args()
     mutants = [m for m in sorted((ROOT / "tests/mutants").glob("*.patch"))
                if not chosen.only or any(word in m.name for word in chosen.only)]
     if not mutants:
         sys.exit("mutants: none of that name")
-    workshop = Workshop(pathlib.Path(chosen.directory).resolve())
+    directory = pathlib.Path(chosen.directory).resolve()
     parsed = {mutant: parse(mutant) for mutant in mutants}
-
     every_test = []
     for _, tests in parsed.values():
         every_test += [test for test in tests if test not in every_test]
-    built = workshop.compile([test[0] for test in every_test])
-    if built.returncode != 0:
-        print(built.stdout[-4000:])
-        sys.exit("mutants: the tree as it is does not build")
-    for test in every_test:
-        how = workshop.fails(test)
-        if how is not None:
-            sys.exit(f"mutants: {' '.join(test)} fails on the tree as it is: {how}")
 
-    survived = 0
-    for mutant, (what, tests) in parsed.items():
-        begun = time.monotonic()
-        applied = apply(workshop.tree, mutant)
-        caught = None
-        if applied.returncode != 0:
-            result = "DOES NOT APPLY: make it anew for the code as it is"
-        else:
-            result = "SURVIVED"
-            for test in tests:
-                built = workshop.compile([test[0]])
-                if built.returncode != 0:
-                    result = "DOES NOT COMPILE\n" + built.stdout[-2000:]
-                    break
-                caught = workshop.fails(test)
-                if caught is not None:
-                    result = f"caught by {pathlib.Path(test[0]).name}: {caught}"
-                    break
-            apply(workshop.tree, mutant, reverse=True)
-        survived += caught is None
-        print(f"{mutant.stem:42} {time.monotonic() - begun:6.1f} s  {result}", flush=True)
-        if caught is None:
-            print(f"    {what}")
-    print(f"{len(mutants) - survived} passed, {survived} failed, 0 skipped")
-    return 1 if survived else 0
+    begun = time.monotonic()
+    first = Workshop(directory / "1")
+    first.prepare()
+    check_tree(first, every_test)
+    free = queue.SimpleQueue()
+    free.put(first)
+    for number in range(2, min(chosen.jobs, len(mutants)) + 1):
+        free.put(first.copy_to(directory / str(number)))
+    print(f"{'the tree as it is':42} {time.monotonic() - begun:6.1f} s  built, and passes {len(every_test)} tests",
+          flush=True)
+
+    def run(mutant):
+        workshop = free.get()
+        mutant_begun = time.monotonic()
+        what, tests = parsed[mutant]
+        caught, result = catch(workshop, mutant, tests)
+        print(f"{mutant.stem:42} {time.monotonic() - mutant_begun:6.1f} s  {result}" +
+              ("" if caught else f"\nFAILED mutant {mutant.stem}: {what}"), flush=True)
+        free.put(workshop)
+        return caught
+
+    with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
+        caught = sum(pool.map(run, mutants))
+    print(f"{caught} of {len(mutants)} mutants caught, in {time.monotonic() - begun:.0f} s")
+    return 0 if caught == len(mutants) else 1
 
 
 if __name__ == "__main__":

@@ -150,6 +150,24 @@ TEST_F(EpochTableTest, ALeaseKeepsItsEpochAliveAndTheRetireThreadDestroysIt) {
   EXPECT_NE(destroyed_on, std::this_thread::get_id());
 }
 
+// What a query pinned to an earlier epoch holds, when retention ends while it is answered.
+TEST_F(EpochTableTest, ALeaseOnARetainedEpochKeepsItBeyondItsRetention) {
+  EpochTable table("boot", {}, retirer_);
+  publish(table, 1, 0);
+  publish(table, 2, 0);
+  {
+    const auto pinned = table.lease(id(1, 0));
+    ASSERT_TRUE(pinned);
+    table.drop_other_bases();
+    EXPECT_FALSE(table.lease(id(1, 0)));
+    retirer_.drain();
+    ASSERT_EQ(alive_, 2) << "its image went while it was leased";
+    EXPECT_EQ(pinned->epoch().id, id(1, 0));
+  }
+  retirer_.drain();
+  EXPECT_EQ(alive_, 1);
+}
+
 TEST_F(EpochTableTest, LeasesAreCountedWhateverBecomesOfThem) {
   EpochTable table("boot", RetentionPolicy{.retain_bases = 0}, retirer_);
   publish(table, 1, 0);

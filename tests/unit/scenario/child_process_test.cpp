@@ -51,17 +51,33 @@ TEST_F(ChildProcessTest, ReportsTheSignalThatEndedIt) {
 TEST_F(ChildProcessTest, GetsNoOptionsFromTheEnvironment) {
   ::setenv("GYRE_ADMIN_TOKEN", "of-somebody-else", 1);
   ::setenv("GYRE_FAULTS", "plan", 1);
+  ::setenv("GYRE_FAULT_SEED", "7", 1);
   ::setenv("OTHER_GYRE_VARIABLE", "other", 1);
   auto child = ChildProcess::start("/usr/bin/env", {}, log());
   ::unsetenv("GYRE_ADMIN_TOKEN");
   ::unsetenv("GYRE_FAULTS");
+  ::unsetenv("GYRE_FAULT_SEED");
   ::unsetenv("OTHER_GYRE_VARIABLE");
   ASSERT_TRUE(child);
   EXPECT_EQ(child->wait(10s), 0);
   const std::string variables = "\n" + text_of_log();
   EXPECT_EQ(variables.find("\nGYRE_ADMIN_TOKEN="), std::string::npos) << variables;
   EXPECT_NE(variables.find("\nGYRE_FAULTS=plan\n"), std::string::npos) << variables;
+  EXPECT_NE(variables.find("\nGYRE_FAULT_SEED=7\n"), std::string::npos) << variables;
   EXPECT_NE(variables.find("\nOTHER_GYRE_VARIABLE=other\n"), std::string::npos) << variables;
+}
+
+TEST_F(ChildProcessTest, GetsWhatItIsGivenInPlaceOfWhatThisProcessHas) {
+  ::setenv("GYRE_FAULTS", "of this process", 1);
+  auto child =
+      ChildProcess::start("/usr/bin/env", {}, log(), {"GYRE_FAULTS=of the child", "OTHER=new"});
+  ::unsetenv("GYRE_FAULTS");
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->wait(10s), 0);
+  const std::string variables = "\n" + text_of_log();
+  EXPECT_NE(variables.find("\nGYRE_FAULTS=of the child\n"), std::string::npos) << variables;
+  EXPECT_EQ(variables.find("of this process"), std::string::npos) << variables;
+  EXPECT_NE(variables.find("\nOTHER=new\n"), std::string::npos) << variables;
 }
 
 TEST_F(ChildProcessTest, CanBeAskedToEndThoughItsOwnerBlocksTheSignal) {

@@ -83,6 +83,63 @@ TEST_F(ScenarioFileTest, RefusesWithTheLine) {
   EXPECT_NE(message_of("name = 'x'\n[lookup]\n"), "accepted");
 }
 
+constexpr std::string_view looked_up = "name = 'x'\n[lookup]\ninput = 'a'\n";
+
+#if defined(GYRE_FAULT_POINTS)
+
+TEST_F(ScenarioFileTest, FaultPlansAreForBothServersOrForEachOfThem) {
+  const auto both = read(std::string(looked_up) + "[faults]\nboth = 'query.scan=delay(1)'\n");
+  ASSERT_TRUE(both) << both.error().message;
+  EXPECT_EQ(both->faults, (FaultPlans{"query.scan=delay(1)", "query.scan=delay(1)"}));
+  EXPECT_EQ(both->lookup->faults, both->faults);
+  const auto one = read(
+      "name = 'x'\n[rotate]\ntable_bytes = 1048576\n[faults]\nserver_1 = 'source.read=return'\n");
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(one->rotate->faults, (FaultPlans{"", "source.read=return"}));
+  const auto smoke = read(std::string(looked_up) +
+                              "[faults]\nboth = 'retire=return'\n[smoke.faults]\nboth = "
+                              "'validate=return'\n",
+                          true);
+  ASSERT_TRUE(smoke) << smoke.error().message;
+  EXPECT_EQ(smoke->faults[0], "validate=return");
+}
+
+TEST_F(ScenarioFileTest, FaultPlansThatAreNoneAreRefusedWithTheLine) {
+  const auto message_of = [this](std::string_view faults) {
+    const auto scenario = read(std::string(looked_up) + "[faults]\n" + std::string(faults));
+    return scenario ? std::string("accepted") : scenario.error().message;
+  };
+  for (const std::string_view wrong :
+       {"both = 'nowhere=return'\n", "both = ''\n", "both = 1\n", "server_2 = 'retire=return'\n"}) {
+    EXPECT_NE(message_of(wrong).find("line 5"), std::string::npos) << wrong << message_of(wrong);
+  }
+  EXPECT_NE(message_of("both = 'nowhere=return'\n").find("character 1"), std::string::npos);
+  EXPECT_NE(message_of("").find("line 4"), std::string::npos);
+  EXPECT_NE(message_of("both = 'retire=return'\nserver_0 = 'retire=off'\n").find("line 4"),
+            std::string::npos);
+}
+
+TEST_F(ScenarioFileTest, FaultPlansForServersThatAreNeverStartedAreRefused) {
+  const auto scenario = read(
+      "name = 'x'\n[scan]\ntable_bytes = 1048576\nrow_bytes = [32]\n[faults]\nboth = "
+      "'query.scan=return'\n");
+  ASSERT_FALSE(scenario);
+  EXPECT_NE(scenario.error().message.find("line 5"), std::string::npos) << scenario.error().message;
+}
+
+#else
+
+TEST_F(ScenarioFileTest, FaultPlansAreRefusedWhereServersTakeNone) {
+  const auto scenario = read(std::string(looked_up) + "[faults]\nboth = 'query.scan=delay(1)'\n");
+  ASSERT_FALSE(scenario);
+  EXPECT_EQ(scenario.error().code, ErrorCode::malformed_input);
+  EXPECT_NE(scenario.error().message.find("line 4"), std::string::npos) << scenario.error().message;
+  EXPECT_NE(scenario.error().message.find("-Dfault_points=true"), std::string::npos)
+      << scenario.error().message;
+}
+
+#endif
+
 TEST_F(ScenarioFileTest, AMissingFileIsSaidPlainly) {
   const auto scenario = read_scenario_file(directory_->path() / "nothing.toml", false);
   ASSERT_FALSE(scenario);
