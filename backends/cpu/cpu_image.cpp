@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "backends/cpu/xor_into.hpp"
+#include "backends/cpu/xor_masked.hpp"
 #include "core/bytes.hpp"
 #include "core/dpf/expand.hpp"
 #include "core/elapsed.hpp"
@@ -240,11 +241,8 @@ void CpuImage::add_overlay(const Overlay& overlay, const Selection& selection) c
     const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.differences.data());
     for (const std::uint64_t row : batch.rows) {
       const std::uint64_t record = row / records_per_row_divisor;
-      std::uint8_t* const answer = selection.answer + row % records_per_row_divisor * row_bytes;
-      const std::uint8_t mask = selection_mask(selection.bits, record);
-      for (std::uint64_t b = 0; b < row_bytes; ++b) {
-        answer[b] = static_cast<std::uint8_t>(answer[b] ^ (difference[b] & mask));
-      }
+      xor_masked(selection.answer + row % records_per_row_divisor * row_bytes, difference,
+                 row_bytes, selection_mask(selection.bits, record));
       difference += row_bytes;
     }
   });

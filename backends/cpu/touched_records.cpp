@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "backends/cpu/xor_masked.hpp"
+
 namespace gyre::cpu {
 
 Result<TouchedRecords> TouchedRecords::collect(const Geometry& geometry, QueryKind kind,
@@ -13,7 +15,7 @@ Result<TouchedRecords> TouchedRecords::collect(const Geometry& geometry, QueryKi
   try {
     TouchedRecords touched(geometry, kind);
     touched.collect_batches(overlays);
-    touched.number_records();
+    touched.list_records();
     auto masks = HugeBuffer::allocate(overlays.size() * touched.records_.size(), account);
     if (!masks) return forward_error(masks);
     touched.masks_ = std::move(*masks);
@@ -34,41 +36,34 @@ void TouchedRecords::collect_batches(std::span<const Overlay* const> overlays) {
     std::vector<std::size_t>& batches = overlays_.emplace_back();
     overlay_of_query->for_each([&](const OverlayBatch& batch) {
       const auto [number, new_batch] = batch_numbers.try_emplace(&batch, batches_.size());
-      if (new_batch) batches_.push_back({.batch = &batch, .first_position = 0});
+      if (new_batch) batches_.push_back({.batch = &batch, .first = 0});
       batches.push_back(number->second);
     });
   }
 }
 
-void TouchedRecords::number_records() {
+void TouchedRecords::list_records() {
   std::size_t rows = 0;
   for (const Batch& batch : batches_) rows += batch.batch->rows.size();
   records_.reserve(rows);
-  for (const Batch& batch : batches_) {
-    for (const std::uint64_t row : batch.batch->rows) records_.push_back(row / rows_per_record_);
-  }
-  std::sort(records_.begin(), records_.end());
-  records_.erase(std::unique(records_.begin(), records_.end()), records_.end());
-  positions_.reserve(rows);
   for (Batch& batch : batches_) {
-    batch.first_position = positions_.size();
-    auto from = records_.begin();  // a batch's rows increase
-    for (const std::uint64_t row : batch.batch->rows) {
-      from = std::lower_bound(from, records_.end(), row / rows_per_record_);
-      positions_.push_back(static_cast<std::size_t>(from - records_.begin()));
-    }
+    batch.first = records_.size();
+    for (const std::uint64_t row : batch.batch->rows) records_.push_back(row / rows_per_record_);
   }
 }
 
 void TouchedRecords::keep(std::size_t query, std::uint64_t first_record, std::uint64_t records,
                           const std::uint8_t* bits, std::uint64_t first_bit) noexcept {
   std::uint8_t* const masks = masks_.data() + query * records_.size();
-  const auto begin = std::lower_bound(records_.begin(), records_.end(), first_record);
-  for (auto record = begin; record != records_.end() && *record < first_record + records;
-       ++record) {
-    const std::uint64_t bit = first_bit + (*record - first_record);
-    masks[record - records_.begin()] =
-        static_cast<std::uint8_t>(0U - ((unsigned{bits[bit / 8]} >> (bit % 8)) & 1U));
+  for (const Batch& batch : batches_) {
+    const auto begin = records_.begin() + static_cast<std::ptrdiff_t>(batch.first);
+    const auto end = begin + static_cast<std::ptrdiff_t>(batch.batch->rows.size());
+    for (auto record = std::lower_bound(begin, end, first_record);
+         record != end && *record < first_record + records; ++record) {
+      const std::uint64_t bit = first_bit + (*record - first_record);
+      masks[record - records_.begin()] =
+          static_cast<std::uint8_t>(0U - ((unsigned{bits[bit / 8]} >> (bit % 8)) & 1U));
+    }
   }
 }
 
@@ -79,11 +74,8 @@ void TouchedRecords::add_to(std::size_t query, std::uint8_t* answer) const noexc
     const Batch& batch = batches_[number];
     const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.batch->differences.data());
     for (std::size_t i = 0; i < batch.batch->rows.size(); ++i) {
-      const std::uint8_t mask = masks[positions_[batch.first_position + i]];
-      std::uint8_t* const row = answer + batch.batch->rows[i] % rows_per_record_ * row_bytes;
-      for (std::uint64_t b = 0; b < row_bytes; ++b) {
-        row[b] = static_cast<std::uint8_t>(row[b] ^ (difference[b] & mask));
-      }
+      xor_masked(answer + batch.batch->rows[i] % rows_per_record_ * row_bytes, difference,
+                 row_bytes, masks[batch.first + i]);
       difference += row_bytes;
     }
   }

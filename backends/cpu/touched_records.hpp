@@ -16,8 +16,8 @@ namespace gyre::cpu {
 
 class TouchedRecords {
  public:
-  // The records of that kind that any of the overlays changes, one for each query, and room
-  // for every query's selection of them. Batches that overlays share are looked at once. Errors:
+  // The records of that kind that the overlays change, one overlay for each query, and room for
+  // every query's selection of them. Batches that overlays share are looked at once. Errors:
   // out_of_memory.
   [[nodiscard]] static Result<TouchedRecords> collect(const Geometry& geometry, QueryKind kind,
                                                       std::span<const Overlay* const> overlays,
@@ -36,10 +36,11 @@ class TouchedRecords {
   [[nodiscard]] bool empty() const noexcept { return records_.empty(); }
 
  private:
-  // A batch of some overlay. Row i of it belongs to records_[positions_[first_position + i]].
+  // A batch of some overlay. Row i of it belongs to records_[first + i]. A record that several
+  // batches change is there for each: sorting them together cost more than a scan of tens of MiB.
   struct Batch {
     const OverlayBatch* batch;
-    std::size_t first_position;
+    std::size_t first;
   };
 
   TouchedRecords(const Geometry& geometry, QueryKind kind) noexcept
@@ -47,15 +48,14 @@ class TouchedRecords {
         rows_per_record_(kind == QueryKind::row ? 1 : geometry.rows_per_page) {}
 
   void collect_batches(std::span<const Overlay* const> overlays);
-  void number_records();
+  void list_records();
 
   Geometry geometry_;
   std::uint64_t rows_per_record_;
   std::vector<Batch> batches_;
   std::vector<std::vector<std::size_t>> overlays_;  // numbers of batches
   std::vector<std::size_t> overlay_of_query_;
-  std::vector<std::uint64_t> records_;  // increasing
-  std::vector<std::size_t> positions_;
+  std::vector<std::uint64_t> records_;  // of a batch in order
   // Of every query a byte for each record, all ones if it selects it.
   HugeBuffer masks_;
 };
