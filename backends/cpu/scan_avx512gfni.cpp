@@ -95,10 +95,10 @@ class EightStrings {
     high = _mm512_inserti32x4(high, _mm_unpackhi_epi64(even, odd), pair);
   }
 
-  std::uint64_t first_byte_;
-  std::int64_t distances_[8];  // of pages that are not near
   __m512i shifts_;
   __m512i places_;
+  std::uint64_t first_byte_;
+  std::int64_t distances_[8];  // of pages that are not near
   bool whole_bytes_;
   bool near_;
 };
