@@ -31,7 +31,7 @@ namespace gyre::faults {
 namespace {
 
 #if defined(GYRE_SANITIZED)
-constexpr std::uint64_t default_schedules = 600;
+constexpr std::uint64_t default_schedules = 520;
 #else
 constexpr std::uint64_t default_schedules = 5'200;
 #endif
