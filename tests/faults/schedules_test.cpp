@@ -22,10 +22,7 @@
 
 #include "fault_injection/injector.hpp"
 #include "tests/faults/schedule.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GYRE_SANITIZED 1
-#endif
+#include "tests/support/sanitized.hpp"
 
 namespace gyre::faults {
 namespace {

@@ -10,7 +10,9 @@
 #include <stop_token>
 #include <thread>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include "tests/support/sanitized.hpp"
+
+#if defined(GYRE_SANITIZED)
 // Of the sanitizers' allocator; g++ comes without the header that declares it.
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #endif
@@ -31,7 +33,7 @@ class HeapPeak {
         }) {}
 
   static std::size_t in_use() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(GYRE_SANITIZED)
     return __sanitizer_get_current_allocated_bytes();
 #else
     const struct mallinfo2 heap = mallinfo2();

@@ -15,6 +15,7 @@
 #include "core/dpf/expand.hpp"
 #include "tests/support/code_of.hpp"
 #include "tests/support/generators.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/seeded_random.hpp"
 
 namespace gyre::dpf {
@@ -154,7 +155,7 @@ bool holds(const std::vector<std::byte>& memory, const Block& block) {
 }
 
 TEST(DpfGenerate, LeavesNoSeedOnTheStack) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(GYRE_SANITIZED)
   GTEST_SKIP() << "a sanitizer keeps copies of its own";
 #endif
   const unsigned levels = 5;
