@@ -96,6 +96,14 @@ class GpuCheckTest(unittest.TestCase):
         self.assertEqual(found["steps"][0]["status"], "did not start")
         self.assertFalse(found["well"])
 
+    def test_a_suite_that_skips_everything_has_shown_nothing(self):
+        suite = self.folder / "suite"
+        suite.write_text("#!/bin/sh\necho '[  PASSED  ] 0 tests.'\necho '[  SKIPPED ] 15 tests, listed below:'\n")
+        suite.chmod(0o755)
+        found = self.check("exit 0", suite=str(suite))
+        self.assertEqual(found["steps"][0]["status"], "ran no test")
+        self.assertFalse(found["well"])
+
     def test_what_was_measured_before_time_was_up_is_kept(self):
         line = json.dumps(measured("and-xor", 0.2))
         found = self.check(f"[ $1 = bench ] || exit 0\necho '{line}'\nprintf '{{\"cut'\nexec sleep 30", seconds=3)
