@@ -364,8 +364,9 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, AtOnceNothingIsBrokenEither, ()) {
   world.end();
   auto history = recorder.collect();
   history.firings = std::move(firings);
-  history.replay = "the plan again: GYRE_FAULTS='" + text_of(plan) + "', seed " +
-                   std::to_string(seed) + "; which thread comes first is not replayed";
+  history.replay =
+      "fault-sequences-test with the RC_PARAMS that it prints at its end; the plan was '" +
+      text_of(plan) + "'; which thread comes first is not replayed";
   const auto verdict = check(history, contents_of({&world}, true));
   require_good(verdict);
 }
