@@ -141,9 +141,9 @@ Result<EpochWriter::Applied> EpochWriter::apply(const UpdateBatch& batch) try {
   const EpochId id = next.id;
   auto prepared = epochs_.prepare(std::move(next));
   if (!prepared) return forward_error(prepared);
-  epochs_.publish(std::move(*prepared));
+  const Lease published = epochs_.publish(std::move(*prepared));
   if (changed) changes_.add(*changed);
-  return Applied{id, rows, false};
+  return Applied{id, rows, false, published.generation().count};
 } catch (const std::bad_alloc&) {
   return tl::unexpected<Error>(no_memory());
 }

@@ -33,9 +33,10 @@ class EpochWriter {
   EpochWriter(EpochTable& epochs, Sha256 sha256, WriterLimits limits);
 
   struct Applied {
-    EpochId id;              // of the epoch the batch made when it was accepted
-    std::uint64_t rows = 0;  // of the batch, in the current table
-    bool resent = false;     // it had been accepted before; nothing was done
+    EpochId id;                    // of the epoch the batch made when it was accepted
+    std::uint64_t rows = 0;        // of the batch, in the current table
+    bool resent = false;           // it had been accepted before; nothing was done
+    std::uint64_t generation = 0;  // with which it became current, in this boot; none if resent
   };
   // Publishes the batch whole as one minor epoch, or not at all; O(rows of the batch). A batch
   // without rows for the current table moves the feed on. Errors: no_epoch, malformed_request,

@@ -123,6 +123,7 @@ bool World::apply(const UpdateBatch& batch, bool must) {
     auto applied = writer_->apply(batch);
     if (!applied) return forward_error(applied);
     change.epoch = applied->id;
+    change.generation = applied->generation;
     return {};
   });
 }

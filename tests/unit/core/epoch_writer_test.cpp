@@ -48,6 +48,7 @@ TEST_F(EpochWriterTest, ABatchBecomesVisibleWhole) {
   EXPECT_EQ(applied->rows, 2U);
   EXPECT_FALSE(applied->resent);
   EXPECT_EQ(applied->id, epochs_.id());
+  EXPECT_EQ(applied->generation, epochs_.table.current()->generation().count);
   EXPECT_EQ(epochs_.id().seq, 11U);
   EXPECT_EQ(epochs_.rows(), with(first_, {{0, 1}, {5, 2}}));
   // The epoch before is still what it was.
