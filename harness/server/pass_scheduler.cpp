@@ -223,11 +223,14 @@ void PassScheduler::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
 }
 
 void PassScheduler::drop_gone(Group& group) noexcept {
-  std::size_t asked = 0;
-  for (auto place = group.queue.begin(); place != group.queue.end() && asked < limits_.pass.queries;
-       ++asked) {
+  std::size_t kept = 0;
+  for (auto place = group.queue.begin();
+       place != group.queue.end() && kept < limits_.pass.queries;) {
     Ticket& ticket = **place++;
-    if (!ticket.gone || !ticket.gone()) continue;
+    if (!ticket.gone || !ticket.gone()) {
+      ++kept;
+      continue;
+    }
     ++statistics_.gone;
     // Its thread holds it, and wakes once the lock is free.
     leave_queue(ticket, Ending::gone);

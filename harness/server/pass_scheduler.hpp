@@ -103,8 +103,7 @@ class PassScheduler {
   void erase_if_unused(Groups::iterator group) noexcept;
   // Runs a pass, and the next one as long as that is again the ticket's turn.
   void lead(std::unique_lock<std::mutex>& lock, Ticket& own);
-  // Ends the requests at the front of the group's queue that nobody waits for, as many as a pass
-  // may have.
+  // Ends the requests that nobody waits for, up to where those that are left fill a pass.
   void drop_gone(Group& group) noexcept;
   // Takes the queries of the group's next pass out of its queue. Errors: std::bad_alloc, and then
   // nothing has changed.

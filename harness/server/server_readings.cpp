@@ -151,6 +151,8 @@ std::vector<MetricReading> read_server(Server& server, Administration& administr
   out.counter("gyre_passes_failed_total", "Passes that an image did not answer.",
               passes.failed_passes);
   out.counter("gyre_pass_queries_total", "Queries in them, all together.", passes.queries);
+  out.counter("gyre_requests_left_total",
+              "Requests whose client went away before their queries were in a pass.", passes.gone);
   read_connections(server.listener().http(), out);
   read_streams(server.listener().stream().statistics(), out);
   out.gauge("gyre_rotations_running", "Rotations under way, those that wait for the lock included.",

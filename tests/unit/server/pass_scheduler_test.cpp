@@ -332,6 +332,28 @@ TEST(PassScheduler, WhoGoesBetweenItsPassesIsInNoFurtherOne) {
   EXPECT_FALSE(bench.ask({6}).get());  // nothing keeps the images busy
 }
 
+TEST(PassScheduler, WhoComesIntoAPassInPlaceOfTheGoneIsAskedToo) {
+  Bench bench(limits_of(2));
+  const auto image = bench.add_base();
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  std::atomic<bool> gone{false};
+  const std::function<bool()> ask_it = [&gone] { return gone.load(); };
+  std::vector<std::future<std::optional<ErrorCode>>> left;
+  for (const std::uint64_t number : {2U, 3U, 4U}) {
+    left.push_back(
+        bench.ask_and_wait({number}, CurrentEpoch{}, QueryKind::row, never, never, ask_it));
+  }
+  auto staying = bench.ask_and_wait({5});
+  gone = true;
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  for (auto& one : left) EXPECT_EQ(one.get(), ErrorCode::cancelled);
+  EXPECT_FALSE(staying.get());
+  EXPECT_EQ(image->passes(), (Passes{{1}, {5}}));
+}
+
 TEST(PassScheduler, AFailingPassFailsOnlyTheRequestsInIt) {
   Bench bench(limits_of(2));
   const auto image = bench.add_base([](std::size_t pass) -> Result<void> {
