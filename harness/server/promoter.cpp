@@ -54,11 +54,6 @@ bool is_first_image(const EpochTable& epochs, const Image& image) {
   return lease && lease->epoch().images.front().get() == &image;
 }
 
-double bytes_of_current(const EpochTable& epochs) {
-  const auto lease = epochs.lease(CurrentEpoch{});
-  return lease ? static_cast<double>(lease->epoch().images.front()->geometry().bytes()) : 0;
-}
-
 std::string_view text_of(Promotion promotion) {
   switch (promotion) {
     case Promotion::none_needed:
@@ -80,7 +75,13 @@ std::string_view text_of(Promotion promotion) {
 Promoter::Promoter(const EpochTable& epochs, std::vector<Backend*> devices, Replace replace)
     : epochs_(epochs), devices_(std::move(devices)), replace_(std::move(replace)) {}
 
-Result<Promotion> Promoter::look(const std::stop_token& stop) const try {
+Result<Promotion> Promoter::look(const std::stop_token& stop) const {
+  std::uint64_t uploaded_bytes = 0;
+  return look(stop, uploaded_bytes);
+}
+
+Result<Promotion> Promoter::look(const std::stop_token& stop, std::uint64_t& uploaded_bytes) const
+    try {
   // Images are kept, the lease is not: it would hold the epoch's overlay and count as a query.
   Images images;
   {
@@ -116,6 +117,7 @@ Result<Promotion> Promoter::look(const std::stop_token& stop) const try {
   }
   auto replaced = replace_(first, with_image(images, std::move(*promoted), devices_));
   if (!replaced) return forward_error(replaced);
+  if (*replaced) uploaded_bytes = first.geometry().bytes();
   return *replaced ? Promotion::promoted : Promotion::overtaken;
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory, "no memory for the list of an epoch's images");
@@ -136,16 +138,16 @@ void Promoter::run(const std::stop_token& stop, std::chrono::milliseconds pause)
     }
     if (stop.stop_requested()) return;
     const auto start = std::chrono::steady_clock::now();
-    const auto done = look(stop);
+    std::uint64_t uploaded_bytes = 0;
+    const auto done = look(stop, uploaded_bytes);
     if (done) {
       pauses = 1;
       const bool worth_saying = *done != Promotion::none_needed && *done != Promotion::no_room_yet;
       const double seconds = seconds_since(start);
-      // What went up, of the epoch that has it now.
-      const double bytes = *done == Promotion::promoted ? bytes_of_current(epochs_) : 0;
       spdlog::log(worth_saying ? spdlog::level::info : spdlog::level::debug,
-                  "event=promotion outcome={} seconds={:.3f} bytes={:.0f} bytes_per_second={:.0f}",
-                  text_of(*done), seconds, bytes, bytes / seconds);
+                  "event=promotion outcome={} seconds={:.3f} bytes={} bytes_per_second={:.0f}",
+                  text_of(*done), seconds, uploaded_bytes,
+                  static_cast<double>(uploaded_bytes) / seconds);
       continue;
     }
     if (done.error().code == ErrorCode::cancelled) return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <stop_token>
 #include <thread>
@@ -42,6 +43,9 @@ class Promoter {
   void start(std::chrono::milliseconds pause);
 
  private:
+  // The same, and sets `uploaded_bytes` if a device has an image more.
+  [[nodiscard]] Result<Promotion> look(const std::stop_token& stop,
+                                       std::uint64_t& uploaded_bytes) const;
   void run(const std::stop_token& stop, std::chrono::milliseconds pause) const;
 
   const EpochTable& epochs_;
