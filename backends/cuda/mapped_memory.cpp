@@ -72,29 +72,43 @@ struct Driver {
 
 class DriverPiece final : public MemoryPiece {
  public:
-  DriverPiece(const Driver& driver, CUmemGenericAllocationHandle handle,
-              std::uint64_t bytes) noexcept
-      : driver_(driver), handle_(handle), bytes_(bytes) {}
-  ~DriverPiece() override { static_cast<void>(driver_.release(handle_)); }
+  DriverPiece(const Driver& driver, std::uint64_t bytes) noexcept
+      : driver_(driver), bytes_(bytes) {}
+  ~DriverPiece() override {
+    if (created_) static_cast<void>(driver_.release(handle_));
+  }
 
+  // At most once.
+  [[nodiscard]] Result<void> create(const CUmemAllocationProp& properties) {
+    auto done = result_of(driver_.create(&handle_, bytes_, &properties, 0));
+    created_ = done.has_value();
+    return done;
+  }
   [[nodiscard]] CUmemGenericAllocationHandle handle() const noexcept { return handle_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
   const Driver driver_;
-  const CUmemGenericAllocationHandle handle_;
   const std::uint64_t bytes_;  // as allocated
+  CUmemGenericAllocationHandle handle_ = 0;
+  bool created_ = false;
 };
 
 class DriverMapping final : public Mapping {
  public:
-  DriverMapping(const Driver& driver, CUdeviceptr address, std::uint64_t bytes) noexcept
-      : driver_(driver), address_(address), bytes_(bytes) {}
+  DriverMapping(const Driver& driver, std::uint64_t bytes) noexcept
+      : driver_(driver), bytes_(bytes) {}
   ~DriverMapping() override {
     if (mapped_ > 0) static_cast<void>(driver_.unmap(address_, mapped_));
-    static_cast<void>(driver_.free(address_, bytes_));
+    if (reserved_) static_cast<void>(driver_.free(address_, bytes_));
   }
 
+  // First, and once.
+  [[nodiscard]] Result<void> reserve() {
+    auto done = result_of(driver_.reserve(&address_, bytes_, 0, 0, 0));
+    reserved_ = done.has_value();
+    return done;
+  }
   [[nodiscard]] Result<void> append(const DriverPiece& piece) {
     auto done =
         result_of(driver_.map(address_ + mapped_, piece.bytes(), /*offset=*/0, piece.handle(), 0));
@@ -111,8 +125,9 @@ class DriverMapping final : public Mapping {
 
  private:
   const Driver driver_;
-  const CUdeviceptr address_;
   const std::uint64_t bytes_;
+  CUdeviceptr address_ = 0;
+  bool reserved_ = false;
   std::uint64_t mapped_ = 0;
 };
 
@@ -137,21 +152,15 @@ class DriverMapper final : public MemoryMapper {
     return whole_units(wanted_piece_bytes);
   }
   [[nodiscard]] Result<std::unique_ptr<MemoryPiece>> make_piece(std::uint64_t bytes) override {
-    CUmemGenericAllocationHandle handle = 0;
-    const std::uint64_t whole = whole_units(bytes);
-    if (auto made = result_of(driver_.create(&handle, whole, &properties_, 0)); !made) {
-      return forward_error(made);
-    }
-    return std::make_unique<DriverPiece>(driver_, handle, whole);
+    // First what gives the memory back: there may be none for it afterwards.
+    auto piece = std::make_unique<DriverPiece>(driver_, whole_units(bytes));
+    if (auto made = piece->create(properties_); !made) return forward_error(made);
+    return piece;
   }
   [[nodiscard]] Result<std::unique_ptr<Mapping>> map(const std::vector<const MemoryPiece*>& pieces,
                                                      std::uint64_t bytes) override {
-    CUdeviceptr address = 0;
-    const std::uint64_t whole = whole_units(bytes);
-    if (auto reserved = result_of(driver_.reserve(&address, whole, 0, 0, 0)); !reserved) {
-      return forward_error(reserved);
-    }
-    auto mapping = std::make_unique<DriverMapping>(driver_, address, whole);
+    auto mapping = std::make_unique<DriverMapping>(driver_, whole_units(bytes));
+    if (auto reserved = mapping->reserve(); !reserved) return forward_error(reserved);
     for (const MemoryPiece* piece : pieces) {
       // Pieces of one mapper are all of this file's kind.
       const auto& mine = static_cast<const DriverPiece&>(*piece);
@@ -176,15 +185,19 @@ class DriverMapper final : public MemoryMapper {
 // An allocation with the one address that it came with.
 class WholePiece final : public MemoryPiece {
  public:
-  explicit WholePiece(void* address) noexcept : address_(address) {}
   ~WholePiece() override {
     static_cast<void>(cudaFree(address_));
     static_cast<void>(cudaGetLastError());
   }
+
+  // At most once.
+  [[nodiscard]] Result<void> create(std::uint64_t bytes) {
+    return cuda::result_of(cudaMalloc(&address_, bytes));
+  }
   [[nodiscard]] void* address() const noexcept { return address_; }
 
  private:
-  void* const address_;
+  void* address_ = nullptr;
 };
 
 class WholeMapping final : public Mapping {
@@ -202,9 +215,9 @@ class WholeMapper final : public MemoryMapper {
     return std::numeric_limits<std::uint64_t>::max();
   }
   [[nodiscard]] Result<std::unique_ptr<MemoryPiece>> make_piece(std::uint64_t bytes) override {
-    void* address = nullptr;
-    if (auto made = cuda::result_of(cudaMalloc(&address, bytes)); !made) return forward_error(made);
-    return std::make_unique<WholePiece>(address);
+    auto piece = std::make_unique<WholePiece>();
+    if (auto made = piece->create(bytes); !made) return forward_error(made);
+    return piece;
   }
   [[nodiscard]] Result<std::unique_ptr<Mapping>> map(const std::vector<const MemoryPiece*>& pieces,
                                                      std::uint64_t /*bytes*/) override {
