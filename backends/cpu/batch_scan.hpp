@@ -32,8 +32,7 @@ class BatchScan {
   };
 
   // Adds to each answer what its query selects, overlay included. Works in memory of `workspaces`.
-  // REQUIRES: queries of that kind,
-  // at least one. Errors: out_of_memory.
+  // REQUIRES: queries of that kind, at least one. Errors: out_of_memory.
   [[nodiscard]] static Result<PassSeconds> run(Core& core, const Geometry& geometry,
                                                const InterleavedLayout& layout,
                                                const Storage& storage, KeptBuffers& workspaces,

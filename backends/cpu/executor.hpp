@@ -56,9 +56,10 @@ inline constexpr unsigned max_threads = 1024;
 [[nodiscard]] unsigned available_threads() noexcept;
 
 // A plain pool of threads - 1 workers; the caller is the last one. `threads` from 1 to max_threads.
-// `pinned`: each worker stays on a processor of its own, as far as there are that many, and so
-// finds again what it brought into its caches and touched first; callers stay where they are.
-// Errors: out_of_memory when the system gives no thread.
+// `pinned`: each worker stays on a processor of its own, as far as there are that many, and finds
+// its caches again; callers stay where they are. Which task goes to which worker is not fixed, so
+// on a machine of several memory nodes what one touched first another may scan. Errors:
+// out_of_memory when the system gives no thread.
 [[nodiscard]] Result<std::unique_ptr<Executor>> make_pool_executor(unsigned threads,
                                                                    bool pinned = false);
 

@@ -77,8 +77,7 @@ struct ScanFunctions {
 
   // The matrices of one octet, in the form in which this kernel's accumulate_octets takes them:
   // that of item i < count selects page p for query q by bit number first_bits[p] + from + i of
-  // bits[q].
-  // Reads up to readable_behind_bits past the last bit it needs.
+  // bits[q]. Reads up to readable_behind_bits past the last bit it needs.
   void (*arrange_strings)(const std::uint8_t* const (&bits)[octet_queries],
                           const std::uint64_t (&first_bits)[8], std::uint64_t from,
                           std::size_t count, std::uint64_t* matrices) noexcept;

@@ -1,4 +1,4 @@
-// Keeping a thread on one processor, so that it finds its caches and its part of the memory again.
+// Keeping a thread on one processor, so that it finds its caches again.
 #pragma once
 
 #include <sched.h>

@@ -115,8 +115,7 @@ void register_cases() {
       const std::string name =
           std::string("baseline/") + baseline.name + "/rows:" + std::to_string(row_bytes);
       register_case(name, [row_bytes, mib, &baseline](benchmark::State& state) {
-        // One table at a time, shared by the cases that follow each
-        // other.
+        // One table at a time, shared by the cases that follow each other.
         static Table table;
         if (table.geometry.row_bytes != row_bytes) {
           table = Table{};

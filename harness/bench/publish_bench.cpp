@@ -84,17 +84,33 @@ struct Epochs {
   }
 };
 
-void publish_batch(benchmark::State& state) {
-  const auto table_bytes = static_cast<std::uint64_t>(state.range(0)) << 20U;
-  const Geometry geometry{table_bytes / row_bytes, row_bytes, rows_per_page};
-  auto backend = CpuBackend::create({});
-  if (!backend) return state.SkipWithError(backend.error().message.c_str());
-  auto image = make_image(**backend, geometry);
-  if (!image) return state.SkipWithError(image.error().message.c_str());
-  Epochs epochs;
-  if (auto installed = epochs.install(std::move(*image)); !installed) {
-    return state.SkipWithError(installed.error().message.c_str());
+// A table of that many MiB, served.
+struct Served {
+  explicit Served(std::uint64_t bytes) : geometry{bytes / row_bytes, row_bytes, rows_per_page} {}
+
+  [[nodiscard]] static Result<std::unique_ptr<Served>> start(std::int64_t mib) {
+    auto served = std::make_unique<Served>(static_cast<std::uint64_t>(mib) << 20U);
+    auto backend = CpuBackend::create({});
+    if (!backend) return forward_error(backend);
+    served->backend = std::move(*backend);
+    auto image = make_image(*served->backend, served->geometry);
+    if (!image) return forward_error(image);
+    served->image = *image;
+    if (auto done = served->epochs.install(std::move(*image)); !done) return forward_error(done);
+    return served;
   }
+
+  Geometry geometry;
+  std::unique_ptr<CpuBackend> backend;
+  std::shared_ptr<const Image> image;
+  Epochs epochs;
+};
+
+void publish_batch(benchmark::State& state) {
+  const auto served = Served::start(state.range(0));
+  if (!served) return state.SkipWithError(served.error().message.c_str());
+  Epochs& epochs = (*served)->epochs;
+  const Geometry& geometry = (*served)->geometry;
   std::vector<double> seconds;
   std::uint64_t seq = 0;
   for ([[maybe_unused]] auto _ : state) {
@@ -123,17 +139,11 @@ void publish_batch(benchmark::State& state) {
 // What folding the overlay of so many batches into a new image costs: the compactor's work, by one
 // thread beside the queries. Copies whole chunks, so it is held against a copy of the table.
 void compact(benchmark::State& state) {
-  const auto table_bytes = static_cast<std::uint64_t>(state.range(0)) << 20U;
+  const auto served = Served::start(state.range(0));
+  if (!served) return state.SkipWithError(served.error().message.c_str());
+  Epochs& epochs = (*served)->epochs;
+  const Geometry& geometry = (*served)->geometry;
   const auto folded = static_cast<std::uint64_t>(state.range(1));
-  const Geometry geometry{table_bytes / row_bytes, row_bytes, rows_per_page};
-  auto backend = CpuBackend::create({});
-  if (!backend) return state.SkipWithError(backend.error().message.c_str());
-  auto image = make_image(**backend, geometry);
-  if (!image) return state.SkipWithError(image.error().message.c_str());
-  Epochs epochs;
-  if (auto installed = epochs.install(*image); !installed) {
-    return state.SkipWithError(installed.error().message.c_str());
-  }
   for (std::uint64_t seq = 1; seq <= folded; ++seq) {
     if (auto applied = epochs.writer.apply(make_batch(seq, geometry.rows)); !applied) {
       return state.SkipWithError(applied.error().message.c_str());
@@ -142,13 +152,13 @@ void compact(benchmark::State& state) {
   const auto lease = epochs.table.lease(CurrentEpoch{});
   if (!lease) return state.SkipWithError(lease.error().message.c_str());
   const Overlay& overlay = lease->epoch().overlay;
-  const std::vector<std::byte> rows(table_bytes);
+  const std::vector<std::byte> rows(geometry.bytes());
   cpu::MemoryAccount account(~std::uint64_t{0});
   double copied_seconds = 0;
   double folded_seconds = 0;
   for ([[maybe_unused]] auto _ : state) {
     auto begun = std::chrono::steady_clock::now();
-    auto updated = (*image)->with_updates(overlay);
+    auto updated = (*served)->image->with_updates(overlay);
     const double took = seconds_since(begun);
     if (!updated) {
       state.SkipWithError(updated.error().message.c_str());
@@ -167,7 +177,7 @@ void compact(benchmark::State& state) {
     copied_seconds += seconds_since(begun);
   }
   state.counters["rate_over_a_copy"] = folded_seconds > 0 ? copied_seconds / folded_seconds : 0;
-  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(table_bytes));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(geometry.bytes()));
 }
 
 BENCHMARK(compact)

@@ -52,11 +52,10 @@ void add_serve_options(Options& options) {
       "executor", text("NAME"), "force tbb or pool")(
       "threads", number(0), "threads of one pass; 0: as many as may run at once")(
       "pin-threads", po::bool_switch(),
-      "keep the threads that work on passes each on one processor: for machines of several memory "
-      "nodes that serve nothing else")(
-      "memory-limit-bytes", number(0),
-      "rows and scans of the cpu backend together; 0: the machine's memory, or the control "
-      "group's")(
+      "keep the threads that work on passes each on one processor: for machines that serve nothing "
+      "else")("memory-limit-bytes", number(0),
+              "rows and scans of the cpu backend together; 0: the machine's memory, or the control "
+              "group's")(
       "device-memory-bytes", number(device::SimulatedDeviceOptions{}.capacity_bytes),
       "capacity of device:sim; an epoch for which it has no room is served from the CPU meanwhile")(
       "check-host-images", po::bool_switch(),
