@@ -40,7 +40,11 @@ struct Query {
 // Queries answered by one scan of one image, row and page queries and different overlays mixed as
 // they come.
 struct Pass {
+  static constexpr std::size_t whole_table = ~std::size_t{0};
+
   std::span<const Query> queries;
+  // Which of the image's parts is read, or all of them.
+  std::size_t part = whole_table;
 
   // Bytes of all answers, one after another in the order of the queries, each of its kind's
   // answer_bytes.
@@ -72,10 +76,15 @@ class Image {
   // should answer in its place. It may become false at any time and never becomes true again.
   [[nodiscard]] virtual bool healthy() const noexcept { return true; }
 
-  // For each query: the XOR of every record its key selects in this image with the query's overlay
-  // on top. The work does not depend on any key's bits. REQUIRES: answers.size() ==
-  // pass.answer_bytes(geometry()). Errors: out_of_memory, or the device's; then `answers` holds
-  // nothing of meaning.
+  // Parts that a pass may be cut into, at least one, each worth a pass of its own; always the same
+  // of one image. The XOR of a query's answers from all parts, in any order, is its answer from the
+  // whole.
+  [[nodiscard]] virtual std::size_t parts() const noexcept { return 1; }
+
+  // For each query: the XOR of every record its key selects in this image, or in the pass's part of
+  // it, with the query's overlay on top. The work does not depend on any key's bits. REQUIRES:
+  // answers.size() == pass.answer_bytes(geometry()); a part below parts(), or the whole. Errors:
+  // out_of_memory, or the device's; then `answers` holds nothing of meaning.
   [[nodiscard]] virtual Result<void> answer(const Pass& pass,
                                             std::span<std::byte> answers) const = 0;
 

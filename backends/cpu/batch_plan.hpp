@@ -1,11 +1,12 @@
-// How the work of answering several queries of one kind is cut up: tasks for the executor, blocks
-// of selection bits within a task.
+// How the work of answering several queries of one kind from a part of a table is cut up: tasks for
+// the executor, blocks of selection bits within a task.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/table_part.hpp"
 #include "core/bytes.hpp"
 #include "core/dpf/block.hpp"
 #include "core/dpf/expand.hpp"
@@ -30,22 +31,23 @@ struct BatchPlan {
   static_assert(most_task_leaves + block_leaves <= dpf::KeyTree::max_leaves_of_subtrees);
   static_assert(block_leaves <= dpf::KeyTree::max_leaves_below);
 
-  BatchPlan(const Geometry& geometry, const InterleavedLayout& layout, QueryKind kind,
-            unsigned threads) noexcept
+  BatchPlan(const Geometry& geometry, const InterleavedLayout& layout, const TablePart& part,
+            QueryKind kind, unsigned threads) noexcept
       : record_bytes(geometry.answer_bytes(kind)),
         items_per_group(kind == QueryKind::row ? geometry.rows_per_page : 1),
         records_per_group(pages_per_group * items_per_group),
-        groups(layout.groups()),
+        first_group_of_part(part.first_group),
+        groups(part.groups),
         strips(divide_rounding_up(record_bytes, strip_bytes)),
         parts_per_group(records_per_group > block_records
                             ? divide_rounding_up(items_per_group, part_items)
                             : 1),
         tail_first_record(layout.tail_first_page() * items_per_group),
-        tail_records(layout.tail_pages() * items_per_group) {
+        tail_records(part.tail_pages * items_per_group) {
     const std::uint64_t strip_record_bytes = std::min(record_bytes, strip_bytes);
     const std::uint64_t wanted_bytes =
-        std::clamp(geometry.bytes() / strips / (threads * tasks_per_thread), least_task_bytes,
-                   most_task_bytes);
+        std::clamp(part.pages() * geometry.page_bytes() / strips / (threads * tasks_per_thread),
+                   least_task_bytes, most_task_bytes);
     const std::uint64_t group_bytes = records_per_group * strip_record_bytes;
     groups_per_block = std::max<std::uint64_t>(
         1, std::min(block_records / records_per_group, wanted_bytes / group_bytes));
@@ -89,15 +91,16 @@ struct BatchPlan {
 
   // Items first_item … of each of `groups` groups; all items of them unless it is part of a group.
   struct Block {
-    std::uint64_t first_group;
+    std::uint64_t first_group;  // of the table
     std::uint64_t groups;
     std::uint64_t first_item;
     std::uint64_t items;
   };
   [[nodiscard]] Block block(std::uint64_t number) const noexcept {
-    const std::uint64_t first_group = number / parts_per_group * groups_per_block;
+    const std::uint64_t in_part = number / parts_per_group * groups_per_block;
+    const std::uint64_t first_group = first_group_of_part + in_part;
     if (whole_groups()) {
-      return {first_group, std::min(groups_per_block, groups - first_group), 0, items_per_group};
+      return {first_group, std::min(groups_per_block, groups - in_part), 0, items_per_group};
     }
     const std::uint64_t first_item = number % parts_per_group * part_items;
     return {first_group, 1, first_item, std::min(part_items, items_per_group - first_item)};
@@ -106,7 +109,8 @@ struct BatchPlan {
   std::uint64_t record_bytes;
   std::uint64_t items_per_group;
   std::uint64_t records_per_group;
-  std::uint64_t groups;
+  std::uint64_t first_group_of_part;
+  std::uint64_t groups;  // of the part
   std::uint64_t strips;
   std::uint64_t parts_per_group;
   std::uint64_t groups_per_block = 1;

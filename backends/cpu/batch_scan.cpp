@@ -47,7 +47,7 @@ BatchScan::Run::Run(std::uint64_t first, std::uint64_t count, std::uint64_t at_b
       at(at_block) {}
 
 BatchScan::BatchScan(Core& core, const Geometry& geometry, const InterleavedLayout& layout,
-                     const Storage& storage, QueryKind kind,
+                     const Storage& storage, const TablePart& part, QueryKind kind,
                      std::span<const Member> members) noexcept
     : core_(core),
       functions_(*core.scan().functions),
@@ -55,18 +55,18 @@ BatchScan::BatchScan(Core& core, const Geometry& geometry, const InterleavedLayo
       items_per_chunk_(layout.groups_per_chunk() *
                        (kind == QueryKind::row ? geometry.rows_per_page : 1)),
       members_(members),
-      plan_(geometry, layout, kind, core.executor().threads()),
+      plan_(geometry, layout, part, kind, core.executor().threads()),
       octets_(divide_rounding_up(members.size(), octet_queries)),
       sets_(divide_rounding_up(octets_, functions_.octets_at_once)),
       shape_(shape_for(plan_, octets_)) {}
 
 Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
                                    const InterleavedLayout& layout, const Storage& storage,
-                                   KeptBuffers& workspaces, QueryKind kind,
+                                   KeptBuffers& workspaces, const TablePart& part, QueryKind kind,
                                    std::span<const Member> members) {
   const auto start = Clock::now();
-  BatchScan scan(core, geometry, layout, storage, kind, members);
-  if (auto prepared = scan.prepare(geometry, kind, workspaces); !prepared)
+  BatchScan scan(core, geometry, layout, storage, part, kind, members);
+  if (auto prepared = scan.prepare(geometry, part, kind, workspaces); !prepared)
     return forward_error(prepared);
   auto done = core.executor().parallel_for(scan.plan_.tasks(),
                                            [&scan](std::size_t task) { scan.run_task(task); });
@@ -85,7 +85,8 @@ Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
   return seconds;
 }
 
-Result<void> BatchScan::prepare(const Geometry& geometry, QueryKind kind, KeptBuffers& workspaces) {
+Result<void> BatchScan::prepare(const Geometry& geometry, const TablePart& part, QueryKind kind,
+                                KeptBuffers& workspaces) {
   try {
     trees_.reserve(members_.size());
     for (const Member& member : members_) {
@@ -95,7 +96,7 @@ Result<void> BatchScan::prepare(const Geometry& geometry, QueryKind kind, KeptBu
     }
     std::vector<const Overlay*> overlays;
     for (const Member& member : members_) overlays.push_back(member.query->overlay);
-    auto touched = TouchedRecords::collect(geometry, kind, overlays, core_.memory());
+    auto touched = TouchedRecords::collect(geometry, part, kind, overlays, core_.memory());
     if (!touched) return forward_error(touched);
     touched_.emplace(std::move(*touched));
   } catch (const std::bad_alloc&) {

@@ -1,4 +1,4 @@
-// Answering several queries of one kind with one reading of the table.
+// Answering several queries of one kind with one reading of a table, or of a part of it.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include "backends/cpu/core.hpp"
 #include "backends/cpu/pass_seconds.hpp"
 #include "backends/cpu/storage.hpp"
+#include "backends/cpu/table_part.hpp"
 #include "backends/cpu/touched_records.hpp"
 #include "core/backend.hpp"
 #include "core/dpf/expand.hpp"
@@ -20,7 +21,7 @@
 
 namespace gyre::cpu {
 
-// One batch's pass over a table. Each task reads a part of the table; for each block of it every
+// One batch's pass over a part of a table. Each task reads some of it; for each block of it every
 // query's selection bits are expanded, brought into matrices, one for eight queries and eight pages
 // each, and used on the block while that lies in the second-level cache. So a query takes some ten
 // kilobytes a thread, whatever the size of the table, and one strip of its answer.
@@ -31,19 +32,21 @@ class BatchScan {
     std::uint8_t* answer;  // zeroed, of the kind's answer_bytes
   };
 
-  // Adds to each answer what its query selects, overlay included. Works in memory of `workspaces`.
-  // REQUIRES: queries of that kind, at least one. Errors: out_of_memory.
+  // Adds to each answer what its query selects in the part, overlay included. Works in memory of
+  // `workspaces`. REQUIRES: queries of that kind, at least one. Errors: out_of_memory.
   [[nodiscard]] static Result<PassSeconds> run(Core& core, const Geometry& geometry,
                                                const InterleavedLayout& layout,
                                                const Storage& storage, KeptBuffers& workspaces,
-                                               QueryKind kind, std::span<const Member> members);
+                                               const TablePart& part, QueryKind kind,
+                                               std::span<const Member> members);
 
  private:
   BatchScan(Core& core, const Geometry& geometry, const InterleavedLayout& layout,
-            const Storage& storage, QueryKind kind, std::span<const Member> members) noexcept;
+            const Storage& storage, const TablePart& part, QueryKind kind,
+            std::span<const Member> members) noexcept;
 
-  [[nodiscard]] Result<void> prepare(const Geometry& geometry, QueryKind kind,
-                                     KeptBuffers& workspaces);
+  [[nodiscard]] Result<void> prepare(const Geometry& geometry, const TablePart& part,
+                                     QueryKind kind, KeptBuffers& workspaces);
   [[nodiscard]] PassSeconds shares_of(double pass_seconds) const noexcept;
 
   void run_task(std::size_t task) noexcept;

@@ -25,6 +25,9 @@ Result<std::unique_ptr<cpu::Executor>> make_executor(const CpuBackendOptions& op
                                  : cpu::make_pool_executor(threads, options.pin_threads);
 }
 
+constexpr unsigned max_parts = 1024;
+constexpr std::uint64_t max_least_part_bytes = std::uint64_t{1} << 40U;
+
 }  // namespace
 
 CpuBackend::CpuBackend(std::shared_ptr<cpu::Core> core) noexcept : core_(std::move(core)) {}
@@ -44,14 +47,20 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::create(const CpuBackendOptions& 
     if (!found) return forward_error(found);
     expansion = *found;
   }
+  if (options.parts == 0 || options.parts > max_parts ||
+      options.least_part_bytes > max_least_part_bytes) {
+    return fail(ErrorCode::bad_configuration, "a pass has 1 to 1024 parts");
+  }
   auto executor = make_executor(options);
   if (!executor) return forward_error(executor);
   try {
     const std::uint64_t memory_limit_bytes = options.memory_limit_bytes != 0
                                                  ? options.memory_limit_bytes
                                                  : cpu::available_memory_bytes();
-    auto core =
-        std::make_shared<cpu::Core>(*scan, *expansion, std::move(*executor), memory_limit_bytes);
+    const cpu::PartBounds parts{.least_bytes = options.least_part_bytes * (*executor)->threads(),
+                                .most_parts = options.parts};
+    auto core = std::make_shared<cpu::Core>(*scan, *expansion, std::move(*executor), parts,
+                                            memory_limit_bytes);
     return std::unique_ptr<CpuBackend>(new CpuBackend(std::move(core)));
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "no memory for a CPU backend");

@@ -26,6 +26,10 @@ struct CpuBackendOptions {
   unsigned threads = 0;
   // Keeps the threads that work beside a pass's own each on one processor.
   bool pin_threads = false;
+  // Parts that a pass over an image may be cut into (Image::parts()), at most; 1 to 1,024. Fewer
+  // where one would have less of the table than least_part_bytes for each thread.
+  unsigned parts = 8;
+  std::uint64_t least_part_bytes = std::uint64_t{64} << 20U;  // at most 1 TiB
   // Bytes that images, staging areas and selection bits may take together; 0: the machine's memory,
   // or what this process's control group (memory.max) allows if that is less.
   std::uint64_t memory_limit_bytes = 0;

@@ -51,6 +51,7 @@ CpuImage::CpuImage(std::shared_ptr<Core> core, const Geometry& geometry, Storage
     : core_(std::move(core)),
       geometry_(geometry),
       layout_(geometry),
+      parts_(parts_of_table(geometry, layout_, core_->part_bounds())),
       storage_(std::move(storage)),
       selection_buffers_(core_->memory()),
       workspaces_(core_->memory()) {}
@@ -76,12 +77,13 @@ Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte
     return fail(ErrorCode::out_of_memory, "no memory for the queries of a pass");
   }
   std::memset(answers.data(), 0, answers.size());
+  const TablePart part = TablePart::of(layout_, pass.part, parts_);
   PassSeconds seconds;
   for (const auto* members : {&rows, &pages}) {
     if (members->empty()) continue;
     auto some = members->size() == 1
-                    ? answer_one(members->front())
-                    : BatchScan::run(*core_, geometry_, layout_, storage_, workspaces_,
+                    ? answer_one(members->front(), part)
+                    : BatchScan::run(*core_, geometry_, layout_, storage_, workspaces_, part,
                                      members->front().query->kind, *members);
     if (!some) return forward_error(some);
     seconds.expansion += some->expansion;
@@ -91,7 +93,8 @@ Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte
   return seconds;
 }
 
-Result<PassSeconds> CpuImage::answer_one(const BatchScan::Member& member) const {
+Result<PassSeconds> CpuImage::answer_one(const BatchScan::Member& member,
+                                         const TablePart& part) const {
   // Enough for either kind: there are no more pages than rows.
   auto bits = selection_buffers_.take(dpf::leaves_for(geometry_.rows) * sizeof(dpf::Block) +
                                       readable_behind_bits);
@@ -100,11 +103,11 @@ Result<PassSeconds> CpuImage::answer_one(const BatchScan::Member& member) const 
       .kind = member.query->kind, .bits = bits->data(), .answer = member.answer};
   PassSeconds seconds;
   const auto expansion_start = Clock::now();
-  if (auto expanded = expand(*member.query, *bits); !expanded) return forward_error(expanded);
+  if (auto expanded = expand(*member.query, part, *bits); !expanded) return forward_error(expanded);
   const auto scan_start = Clock::now();
-  if (auto scanned = scan(selection); !scanned) return forward_error(scanned);
+  if (auto scanned = scan(selection, part); !scanned) return forward_error(scanned);
   const auto overlay_start = Clock::now();
-  add_overlay(*member.query->overlay, selection);
+  add_overlay(*member.query->overlay, part, selection);
   seconds.overlay = seconds_since(overlay_start);
   seconds.scan = std::chrono::duration<double>(overlay_start - scan_start).count();
   seconds.expansion = std::chrono::duration<double>(scan_start - expansion_start).count();
@@ -119,31 +122,40 @@ std::vector<std::span<const std::uint8_t>> CpuImage::resident_bytes() const {
   return pieces;
 }
 
-Result<void> CpuImage::expand(const Query& query, HugeBuffer& bits) const {
-  const std::uint64_t leaves = dpf::leaves_for(geometry_.records(query.kind));
+Result<void> CpuImage::expand(const Query& query, const TablePart& part, HugeBuffer& bits) const {
+  const std::uint64_t records_per_page = query.kind == QueryKind::row ? geometry_.rows_per_page : 1;
+  const std::uint64_t first_record = part.first_page() * records_per_page;
+  const std::uint64_t end_record =
+      std::min(first_record + part.pages() * records_per_page, geometry_.records(query.kind));
+  const std::uint64_t first_leaf = first_record / dpf::bits_per_leaf;
+  const std::uint64_t leaves = dpf::leaves_for(end_record) - first_leaf;
+  auto* const blocks = reinterpret_cast<dpf::Block*>(bits.data());
   if (query.key == nullptr) {
-    std::memcpy(bits.data(), query.selection.data(), leaves * sizeof(dpf::Block));
+    std::memcpy(blocks + first_leaf, query.selection.data() + first_leaf * sizeof(dpf::Block),
+                leaves * sizeof(dpf::Block));
     return {};
   }
-  auto* const blocks = reinterpret_cast<dpf::Block*>(bits.data());
   return core_->executor().parallel_for(
       divide_rounding_up(leaves, leaves_per_task), [&](std::size_t task) {
         const std::uint64_t first = task * leaves_per_task;
         const std::uint64_t count = std::min(leaves_per_task, leaves - first);
-        dpf::expand(core_->expansion(), *query.key, first, {blocks + first, count});
+        dpf::expand(core_->expansion(), *query.key, first_leaf + first,
+                    {blocks + first_leaf + first, count});
       });
 }
 
-// How a query's work is cut into tasks: by tiles of the record, and for each tile by ranges of
-// items (the groups' rows, or whole groups for a page query) and of the tail's records.
+// How a query's work on a part is cut into tasks: by tiles of the record, and for each tile by
+// ranges of items (the groups' rows, or whole groups for a page query) and of the tail's records.
 struct CpuImage::Plan {
-  Plan(const Geometry& geometry, const InterleavedLayout& layout, QueryKind kind) noexcept
+  Plan(const Geometry& geometry, const InterleavedLayout& layout, const TablePart& part,
+       QueryKind kind) noexcept
       : record_bytes(geometry.answer_bytes(kind)),
         item_bytes(pages_per_group * record_bytes),
         items_per_group(kind == QueryKind::row ? geometry.rows_per_page : 1),
-        items(layout.groups() * items_per_group),
+        first_item(part.first_group * items_per_group),
+        items(part.groups * items_per_group),
         tail_first_record(layout.tail_first_page() * items_per_group),
-        tail_records(layout.tail_pages() * items_per_group),
+        tail_records(part.tail_pages * items_per_group),
         tiles(divide_rounding_up(record_bytes, tile_bytes)),
         item_parts(parts(items, item_bytes)),
         tail_parts(parts(tail_records, record_bytes)) {}
@@ -157,6 +169,7 @@ struct CpuImage::Plan {
   const std::uint64_t record_bytes;
   const std::uint64_t item_bytes;
   const std::uint64_t items_per_group;
+  const std::uint64_t first_item;
   const std::uint64_t items;
   const std::uint64_t tail_first_record;
   const std::uint64_t tail_records;
@@ -165,8 +178,8 @@ struct CpuImage::Plan {
   const std::uint64_t tail_parts;
 };
 
-Result<void> CpuImage::scan(const Selection& selection) const {
-  const Plan plan(geometry_, layout_, selection.kind);
+Result<void> CpuImage::scan(const Selection& selection, const TablePart& table_part) const {
+  const Plan plan(geometry_, layout_, table_part, selection.kind);
   std::mutex answer_mutex;
   return core_->executor().parallel_for(plan.tasks(), [&](std::size_t task) {
     const std::uint64_t tile = task % plan.tiles;
@@ -177,7 +190,8 @@ Result<void> CpuImage::scan(const Selection& selection) const {
     std::memset(sum.data(), 0, bytes);
     if (part < plan.item_parts) {
       const Range range = part_of(plan.items, plan.item_parts, part);
-      scan_groups(plan, selection, tile, range.begin, range.end - range.begin, sum.data());
+      scan_groups(plan, selection, tile, plan.first_item + range.begin, range.end - range.begin,
+                  sum.data());
     } else {
       const Range range = part_of(plan.tail_records, plan.tail_parts, part - plan.item_parts);
       core_->scan().functions->xor_selected(
@@ -233,13 +247,16 @@ void CpuImage::scan_groups(const Plan& plan, const Selection& selection, std::ui
   }
 }
 
-void CpuImage::add_overlay(const Overlay& overlay, const Selection& selection) const noexcept {
+void CpuImage::add_overlay(const Overlay& overlay, const TablePart& part,
+                           const Selection& selection) const noexcept {
+  const RowRange rows_of_part = rows_of(geometry_, part);
   const std::uint64_t records_per_row_divisor =
       selection.kind == QueryKind::row ? 1 : geometry_.rows_per_page;
   const std::uint64_t row_bytes = geometry_.row_bytes;
   overlay.for_each([&](const OverlayBatch& batch) {
-    const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.differences.data());
-    for (const std::uint64_t row : batch.rows) {
+    const BatchRows changed = rows_in(batch, rows_of_part, row_bytes);
+    const std::uint8_t* difference = changed.differences;
+    for (const std::uint64_t row : changed.rows) {
       const std::uint64_t record = row / records_per_row_divisor;
       xor_masked(selection.answer + row % records_per_row_divisor * row_bytes, difference,
                  row_bytes, selection_mask(selection.bits, record));

@@ -30,6 +30,7 @@ class CpuImage final : public Image {
   [[nodiscard]] std::uint64_t memory_bytes() const noexcept override {
     return storage_.mapped_bytes();
   }
+  [[nodiscard]] std::size_t parts() const noexcept override { return parts_; }
   [[nodiscard]] Result<void> answer(const Pass& pass, std::span<std::byte> answers) const override;
   [[nodiscard]] Result<void> read_rows(std::uint64_t first_row,
                                        std::span<std::byte> out) const override;
@@ -56,18 +57,22 @@ class CpuImage final : public Image {
   };
   struct Plan;
 
-  [[nodiscard]] Result<void> expand(const Query& query, HugeBuffer& bits) const;
+  [[nodiscard]] Result<void> expand(const Query& query, const TablePart& part,
+                                    HugeBuffer& bits) const;
   // A query that comes alone: all its selection bits first, then the scan.
-  [[nodiscard]] Result<PassSeconds> answer_one(const BatchScan::Member& member) const;
-  // Adds every record that the selection selects.
-  [[nodiscard]] Result<void> scan(const Selection& selection) const;
+  [[nodiscard]] Result<PassSeconds> answer_one(const BatchScan::Member& member,
+                                               const TablePart& part) const;
+  // Adds every record of the part that the selection selects.
+  [[nodiscard]] Result<void> scan(const Selection& selection, const TablePart& table_part) const;
   void scan_groups(const Plan& plan, const Selection& selection, std::uint64_t tile,
                    std::uint64_t first_item, std::uint64_t items, std::uint8_t* sum) const noexcept;
-  void add_overlay(const Overlay& overlay, const Selection& selection) const noexcept;
+  void add_overlay(const Overlay& overlay, const TablePart& part,
+                   const Selection& selection) const noexcept;
 
   const std::shared_ptr<Core> core_;
   const Geometry geometry_;
   const InterleavedLayout layout_;
+  const std::size_t parts_;
   const Storage storage_;
   mutable KeptBuffers selection_buffers_;
   mutable KeptBuffers workspaces_;  // of batches

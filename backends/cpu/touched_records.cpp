@@ -9,11 +9,12 @@
 
 namespace gyre::cpu {
 
-Result<TouchedRecords> TouchedRecords::collect(const Geometry& geometry, QueryKind kind,
+Result<TouchedRecords> TouchedRecords::collect(const Geometry& geometry, const TablePart& part,
+                                               QueryKind kind,
                                                std::span<const Overlay* const> overlays,
                                                MemoryAccount& account) {
   try {
-    TouchedRecords touched(geometry, kind);
+    TouchedRecords touched(geometry, part, kind);
     touched.collect_batches(overlays);
     touched.list_records();
     auto masks = HugeBuffer::allocate(overlays.size() * touched.records_.size(), account);
@@ -36,7 +37,10 @@ void TouchedRecords::collect_batches(std::span<const Overlay* const> overlays) {
     std::vector<std::size_t>& batches = overlays_.emplace_back();
     overlay_of_query->for_each([&](const OverlayBatch& batch) {
       const auto [number, new_batch] = batch_numbers.try_emplace(&batch, batches_.size());
-      if (new_batch) batches_.push_back({.batch = &batch, .first = 0});
+      if (new_batch) {
+        batches_.push_back(
+            {.changed = rows_in(batch, rows_of_part_, geometry_.row_bytes), .first = 0});
+      }
       batches.push_back(number->second);
     });
   }
@@ -44,11 +48,11 @@ void TouchedRecords::collect_batches(std::span<const Overlay* const> overlays) {
 
 void TouchedRecords::list_records() {
   std::size_t rows = 0;
-  for (const Batch& batch : batches_) rows += batch.batch->rows.size();
+  for (const Batch& batch : batches_) rows += batch.changed.rows.size();
   records_.reserve(rows);
   for (Batch& batch : batches_) {
     batch.first = records_.size();
-    for (const std::uint64_t row : batch.batch->rows) records_.push_back(row / rows_per_record_);
+    for (const std::uint64_t row : batch.changed.rows) records_.push_back(row / rows_per_record_);
   }
 }
 
@@ -57,7 +61,7 @@ void TouchedRecords::keep(std::size_t query, std::uint64_t first_record, std::ui
   std::uint8_t* const masks = masks_.data() + query * records_.size();
   for (const Batch& batch : batches_) {
     const auto begin = records_.begin() + static_cast<std::ptrdiff_t>(batch.first);
-    const auto end = begin + static_cast<std::ptrdiff_t>(batch.batch->rows.size());
+    const auto end = begin + static_cast<std::ptrdiff_t>(batch.changed.rows.size());
     for (auto record = std::lower_bound(begin, end, first_record);
          record != end && *record < first_record + records; ++record) {
       const std::uint64_t bit = first_bit + (*record - first_record);
@@ -72,9 +76,9 @@ void TouchedRecords::add_to(std::size_t query, std::uint8_t* answer) const noexc
   const std::uint64_t row_bytes = geometry_.row_bytes;
   for (const std::size_t number : overlays_[overlay_of_query_[query]]) {
     const Batch& batch = batches_[number];
-    const auto* difference = reinterpret_cast<const std::uint8_t*>(batch.batch->differences.data());
-    for (std::size_t i = 0; i < batch.batch->rows.size(); ++i) {
-      xor_masked(answer + batch.batch->rows[i] % rows_per_record_ * row_bytes, difference,
+    const std::uint8_t* difference = batch.changed.differences;
+    for (std::size_t i = 0; i < batch.changed.rows.size(); ++i) {
+      xor_masked(answer + batch.changed.rows[i] % rows_per_record_ * row_bytes, difference,
                  row_bytes, masks[batch.first + i]);
       difference += row_bytes;
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/cpu/huge_buffer.hpp"
+#include "backends/cpu/table_part.hpp"
 #include "core/error.hpp"
 #include "core/geometry.hpp"
 #include "core/overlay.hpp"
@@ -16,10 +17,11 @@ namespace gyre::cpu {
 
 class TouchedRecords {
  public:
-  // The records of that kind that the overlays change, one overlay for each query, and room for
-  // every query's selection of them. Batches that overlays share are looked at once. Errors:
-  // out_of_memory.
-  [[nodiscard]] static Result<TouchedRecords> collect(const Geometry& geometry, QueryKind kind,
+  // The records of that kind and part that the overlays change, one overlay for each query, and
+  // room for every query's selection of them. Batches that overlays share are looked at once.
+  // Errors: out_of_memory.
+  [[nodiscard]] static Result<TouchedRecords> collect(const Geometry& geometry,
+                                                      const TablePart& part, QueryKind kind,
                                                       std::span<const Overlay* const> overlays,
                                                       MemoryAccount& account);
 
@@ -36,21 +38,24 @@ class TouchedRecords {
   [[nodiscard]] bool empty() const noexcept { return records_.empty(); }
 
  private:
-  // A batch of some overlay. Row i of it belongs to records_[first + i]. A record that several
-  // batches change is there for each: sorting them together cost more than a scan of tens of MiB.
+  // What a batch of some overlay changes in the part. Row i of it belongs to records_[first + i]. A
+  // record that several batches change is there for each: sorting them together cost more than a
+  // scan of tens of MiB.
   struct Batch {
-    const OverlayBatch* batch;
+    BatchRows changed;
     std::size_t first;
   };
 
-  TouchedRecords(const Geometry& geometry, QueryKind kind) noexcept
+  TouchedRecords(const Geometry& geometry, const TablePart& part, QueryKind kind) noexcept
       : geometry_(geometry),
+        rows_of_part_(rows_of(geometry, part)),
         rows_per_record_(kind == QueryKind::row ? 1 : geometry.rows_per_page) {}
 
   void collect_batches(std::span<const Overlay* const> overlays);
   void list_records();
 
   Geometry geometry_;
+  RowRange rows_of_part_;
   std::uint64_t rows_per_record_;
   std::vector<Batch> batches_;
   std::vector<std::vector<std::size_t>> overlays_;  // numbers of batches

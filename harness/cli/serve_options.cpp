@@ -79,6 +79,9 @@ void add_serve_options(Options& options) {
       "max-pass-queries", number(queries.max_pass_queries),
       "queries that one scan answers, of all requests together; 1 to 1024")(
       "max-passes", number(queries.max_passes), "scans at once, of different images; 1 to 16")(
+      "pass-parts", number(8),
+      "parts of a scan on the CPU between which queries can join it, at most 1024, fewer where one "
+      "would have less than 64 MiB a thread; 1: queries join only between scans")(
       "max-waiting", number(queries.max_waiting), "requests that wait for a scan; more get 503")(
       "queue-timeout", seconds(queries.patience), "how long one of them waits for its first scan")(
       "request-timeout", seconds(queries.request_time),
@@ -191,6 +194,7 @@ Result<Backends> make_backends(const po::variables_map& values) {
   OptionReader reader(values);
   reader.number("threads", options.threads, 0);
   reader.number("memory-limit-bytes", options.memory_limit_bytes, 0);
+  reader.number("pass-parts", options.parts);
   reader.number("device-memory-bytes", device.capacity_bytes);
   reader.number("device-bandwidth", device.bandwidth, 0);
   if (reader.error()) return tl::unexpected<Error>(*reader.error());

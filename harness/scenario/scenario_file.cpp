@@ -215,8 +215,9 @@ Result<RotatePlan> read_rotate(const toml::table& table) {
 }
 
 Result<ThroughputPlan> read_throughput(const toml::table& table) {
-  Reader reader(table, {"table_bytes", "row_bytes", "clients", "seconds", "open_share", "threads",
-                        "max_pass_queries", "min_gain", "max_p99_passes"});
+  Reader reader(
+      table, {"table_bytes", "row_bytes", "clients", "seconds", "open_share", "threads",
+              "max_pass_queries", "pass_parts", "whole_passes_too", "min_gain", "max_p99_passes"});
   ThroughputPlan plan;
   constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
   plan.table_bytes = reader.number("table_bytes", mebibyte, mebibyte << 14U).value_or(0);
@@ -234,6 +235,9 @@ Result<ThroughputPlan> read_throughput(const toml::table& table) {
   plan.threads = static_cast<unsigned>(reader.number("threads", 0, 4096).value_or(0));
   plan.max_pass_queries =
       static_cast<std::uint32_t>(reader.number("max_pass_queries", 0, 1024).value_or(0));
+  plan.pass_parts =
+      static_cast<unsigned>(reader.number("pass_parts", 1, 1024).value_or(plan.pass_parts));
+  plan.whole_passes_too = reader.truth("whole_passes_too").value_or(plan.whole_passes_too);
   plan.min_gain = reader.factor("min_gain");
   plan.max_p99_passes = reader.factor("max_p99_passes");
   if (reader.failure()) return tl::unexpected<Error>(*reader.failure());

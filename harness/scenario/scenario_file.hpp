@@ -67,6 +67,8 @@ struct ThroughputPlan {
   double open_share = 0.7;  // of what clients that ask without a pause get: arrivals by themselves
   unsigned threads = 0;     // of a pass; 0: every CPU
   std::uint32_t max_pass_queries = 0;  // 0: the server's default
+  unsigned pass_parts = 8;             // between which queries can join a pass
+  bool whole_passes_too = false;       // each load also on a server whose passes have one part
   // What is asked, to be said beside what was found; nothing: nothing.
   std::optional<double> min_gain;        // of the most clients' rate to the fewest's
   std::optional<double> max_p99_passes;  // p99 of the most clients, in passes as full as theirs

@@ -70,9 +70,12 @@ nlohmann::json to_json(const ThroughputPlan& plan, const ThroughputFigures& figu
           {"expansion_kernel", figures.expansion_kernel},
           {"threads", figures.threads},
           {"max_pass_queries", figures.max_pass_queries},
+          {"pass_parts", figures.pass_parts},
           {"seconds_per_point", plan.seconds},
           {"closed", to_json(figures.closed)},
           {"open", to_json(figures.open)},
+          {"closed_whole_passes", to_json(figures.closed_whole)},
+          {"open_whole_passes", to_json(figures.open_whole)},
           {"gain", figures.gain()},
           {"p99_in_loaded_passes", figures.p99_in_passes()},
           {"knee_clients", figures.knee()},
@@ -85,11 +88,18 @@ std::vector<std::pair<std::string, std::string>> table_rows(const ThroughputPlan
   rows.emplace_back("One server over HTTP, " + report::bytes_text(figures.table_bytes) + " of " +
                         std::to_string(figures.row_bytes) + "-byte rows, " +
                         std::to_string(figures.threads) + " threads, kernel " + figures.kernel +
-                        ": each client asks again once it is answered",
+                        ", passes of " + std::to_string(figures.pass_parts) +
+                        " parts: each client asks again once it is answered",
                     "");
   add_points(figures.closed, rows);
   rows.emplace_back("Queries that arrive by themselves (Poisson)", "");
   add_points(figures.open, rows);
+  if (!figures.closed_whole.empty()) {
+    rows.emplace_back("Where queries join only between passes: each client asks again", "");
+    add_points(figures.closed_whole, rows);
+    rows.emplace_back("Where queries join only between passes: Poisson", "");
+    add_points(figures.open_whole, rows);
+  }
   if (figures.closed.empty()) return rows;
   const std::string most = std::to_string(figures.closed.back().clients);
   rows.emplace_back("What that comes to", "");

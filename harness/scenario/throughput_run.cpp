@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "backends/cpu/cpu_backend.hpp"
 #include "backends/cpu/cpu_image.hpp"
@@ -84,12 +86,13 @@ Result<void> prepare_queries(Subject& subject, std::uint64_t seed, const Progres
   return {};
 }
 
-Result<Subject> prepare(const ThroughputPlan& plan, std::uint64_t seed,
+Result<Subject> prepare(const ThroughputPlan& plan, unsigned pass_parts, std::uint64_t seed,
                         const ProgressReport& progress) {
   progress("filling the table", 0, 1);
   Subject subject;
   CpuBackendOptions options;
   options.threads = plan.threads;
+  options.parts = pass_parts;
   auto backend = CpuBackend::create(options);
   if (!backend) return forward_error(backend);
   subject.backend = std::move(*backend);
@@ -161,15 +164,30 @@ Result<ThroughputPoint> measure(const Subject& subject, const ThroughputPlan& pl
   point.latency = report::percentiles(std::move(ran->latencies));
   point.passes = after.passes - before.passes;
   if (point.passes > 0) {
-    const auto passes = static_cast<double>(point.passes);
-    point.mean_batch = static_cast<double>(after.queries - before.queries) / passes;
-    point.mean_pass_seconds = (after.pass_seconds - before.pass_seconds) / passes;
+    point.mean_batch = static_cast<double>(after.queries - before.queries) / point.passes;
+    point.mean_pass_seconds = (after.pass_seconds - before.pass_seconds) / point.passes;
   }
   auto loaded = time_pass(
       subject, std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(point.mean_batch))));
   if (!loaded) return forward_error(loaded);
   point.loaded_pass_seconds = *loaded;
   return point;
+}
+
+// A load that asks without a pause, and one that arrives by itself at `offered` a second or, for 0,
+// at the plan's share of the first one's rate.
+Result<void> measure_both(const Subject& subject, const ThroughputPlan& plan, unsigned clients,
+                          double offered, std::uint64_t seed, std::vector<ThroughputPoint>& closed,
+                          std::vector<ThroughputPoint>& open) {
+  auto without_pause = measure(subject, plan, clients, 0, seed);
+  if (!without_pause) return forward_error(without_pause);
+  closed.push_back(*without_pause);
+  if (offered <= 0) offered = without_pause->per_second * plan.open_share;
+  if (offered <= 0) return {};
+  auto arriving = measure(subject, plan, clients, offered, seed);
+  if (!arriving) return forward_error(arriving);
+  open.push_back(*arriving);
+  return {};
 }
 
 }  // namespace
@@ -203,13 +221,21 @@ bool ThroughputFigures::all_right() const noexcept {
     return point.wrong == 0 && point.refused == 0 && point.latency.samples > 0;
   };
   return std::all_of(closed.begin(), closed.end(), right) &&
-         std::all_of(open.begin(), open.end(), right);
+         std::all_of(open.begin(), open.end(), right) &&
+         std::all_of(closed_whole.begin(), closed_whole.end(), right) &&
+         std::all_of(open_whole.begin(), open_whole.end(), right);
 }
 
 Result<ThroughputFigures> run_throughput(const ThroughputPlan& plan, std::uint64_t seed,
                                          const ProgressReport& progress) {
-  auto subject = prepare(plan, seed, progress);
+  auto subject = prepare(plan, plan.pass_parts, seed, progress);
   if (!subject) return forward_error(subject);
+  std::optional<Subject> whole;
+  if (plan.whole_passes_too) {
+    auto prepared = prepare(plan, 1, seed, progress);
+    if (!prepared) return forward_error(prepared);
+    whole = std::move(*prepared);
+  }
   ThroughputFigures figures;
   figures.table_bytes = subject->image->geometry().bytes();
   figures.row_bytes = plan.row_bytes;
@@ -218,17 +244,22 @@ Result<ThroughputFigures> run_throughput(const ThroughputPlan& plan, std::uint64
     figures.expansion_kernel = cpu->expansion_kernel();
     figures.threads = cpu->executor().threads();
   }
+  figures.pass_parts = subject->image->parts();
   figures.max_pass_queries = subject->server->queries().limits().max_pass_queries;
   for (const unsigned clients : plan.clients) {
     progress("asking", figures.closed.size(), plan.clients.size());
-    auto closed = measure(*subject, plan, clients, 0, seed);
-    if (!closed) return forward_error(closed);
-    const double offered = closed->per_second * plan.open_share;
-    figures.closed.push_back(*closed);
-    if (offered <= 0) continue;
-    auto open = measure(*subject, plan, clients, offered, seed);
-    if (!open) return forward_error(open);
-    figures.open.push_back(*open);
+    // One right after the other, lest the machine is another one by then; what arrives by itself
+    // does so at the same rate, which whole passes can serve.
+    double offered = 0;
+    if (whole) {
+      auto measured =
+          measure_both(*whole, plan, clients, 0, seed, figures.closed_whole, figures.open_whole);
+      if (!measured) return forward_error(measured);
+      if (!figures.open_whole.empty()) offered = figures.open_whole.back().offered;
+    }
+    auto measured =
+        measure_both(*subject, plan, clients, offered, seed, figures.closed, figures.open);
+    if (!measured) return forward_error(measured);
   }
   progress("asking", figures.closed.size(), plan.clients.size());
   return figures;

@@ -25,7 +25,7 @@ struct ThroughputPoint {
   std::uint64_t refused = 0;
   int first_refusal = 0;  // status
   report::Percentiles latency;
-  std::uint64_t passes = 0;
+  double passes = 0;             // readings of the table
   double mean_batch = 0;         // queries a pass
   double mean_pass_seconds = 0;  // while they came over HTTP
   // A pass of that many queries, rounded, straight on the image, with nothing else to do: the
@@ -40,8 +40,12 @@ struct ThroughputFigures {
   std::string expansion_kernel;
   unsigned threads = 0;
   std::size_t max_pass_queries = 0;
+  std::size_t pass_parts = 0;           // of this table
   std::vector<ThroughputPoint> closed;  // in the order of the plan's clients
   std::vector<ThroughputPoint> open;    // likewise
+  // The same loads where queries join only between passes; empty if the plan does not want it.
+  std::vector<ThroughputPoint> closed_whole;
+  std::vector<ThroughputPoint> open_whole;
 
   // Of the most clients to the fewest, closed.
   [[nodiscard]] double gain() const noexcept;

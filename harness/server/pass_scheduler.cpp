@@ -57,34 +57,33 @@ struct PassScheduler::Ticket {
 
   // Under the scheduler's lock.
   Groups::iterator group;
-  Tickets::iterator place;  // in the group's queue, if it waits
-  std::size_t taken = 0;    // queries that are, or were, in passes
-  bool in_pass = false;
-  bool leads = false;      // has the right to run the group's next pass
-  bool abandoned = false;  // nobody waits for it any more
+  Tickets::iterator place;     // in the group's queue or pass
+  std::size_t taken = 0;       // queries that are, or were, in the pass
+  std::size_t in_pass = 0;     // of those, the last so many are; not 0: it is in the pass
+  std::size_t parts_left = 0;  // for them
+  bool leads = false;          // has the right to run the group's next part
+  bool abandoned = false;      // nobody waits for it any more
   Ending ending = Ending::none;
   std::shared_ptr<const Result<void>> outcome;  // of the pass that failed
   std::condition_variable changed;
 };
 
-// Requests over the same images. It exists as long as one of them waits or a pass runs.
+// Requests over the same images. It exists as long as one of them waits or is in the pass.
 struct PassScheduler::Group {
   std::vector<const Image*> images;  // alive as long as the requests' leases
+  std::size_t parts = 1;
+  std::size_t next_part = 0;
   Tickets queue;
-  bool running = false;  // somebody runs a pass, or has been called to
+  Tickets pass;
+  bool running = false;  // somebody runs a part, or has been called to
 };
 
-// The queries of one pass.
-struct PassScheduler::Batch {
-  struct Slice {
-    Ticket* ticket;
-    std::size_t first;
-    std::size_t count;
-  };
-  std::vector<Slice> slices;
+// One part of a pass, for those who are in it.
+struct PassScheduler::Part {
+  std::size_t number = Pass::whole_table;
   std::size_t queries = 0;
+  std::vector<Ticket*> tickets;
   std::shared_ptr<Result<void>> outcome;  // so that settling allocates nothing
-  Tickets tickets;                        // those of the slices
 };
 
 PassScheduler::PassScheduler(SchedulerLimits limits) noexcept : limits_(limits) {}
@@ -128,13 +127,14 @@ Result<PassAnswers> PassScheduler::answer(PassRequest request) try {
       if (ticket->leads || ticket->ending != Ending::none) continue;
       if (std::chrono::steady_clock::now() < ticket->patience()) continue;
       ++statistics_.late;
-      if (ticket->in_pass) {
-        // The pass goes on and needs keys, lease and room for the answers.
+      const auto group = ticket->group;
+      if (ticket->in_pass != 0 && group->running) {
+        // The part goes on and needs keys, lease and room for the answers.
         ticket->abandoned = true;
         ticket->ending = Ending::late;
       } else {
-        const auto group = ticket->group;
-        leave_queue(*ticket, Ending::late);
+        Tickets ended;
+        leave(*ticket, Ending::late, ended);
         erase_if_unused(group);
       }
     }
@@ -169,99 +169,124 @@ PassScheduler::Groups::iterator PassScheduler::group_of(const Images& images) {
   if (found != groups_.end()) return found;
   Group group;
   for (const auto& image : images) group.images.push_back(image.get());
+  // One of them answers in another's place: what a part is must be the same for all.
+  group.parts = images.front()->parts();
+  for (const auto& image : images) {
+    if (image->parts() != group.parts) group.parts = 1;
+  }
   return groups_.insert(groups_.end(), std::move(group));
 }
 
 void PassScheduler::erase_if_unused(Groups::iterator group) noexcept {
-  if (group->queue.empty() && !group->running) groups_.erase(group);
+  if (group->queue.empty() && group->pass.empty() && !group->running) groups_.erase(group);
 }
 
-void PassScheduler::leave_queue(Ticket& ticket, Ending ending) noexcept {
+void PassScheduler::leave(Ticket& ticket, Ending ending, Tickets& ended) noexcept {
   ticket.end(ending);
-  ticket.group->queue.erase(ticket.place);
-  --waiting_;
+  if (ticket.in_pass != 0) {
+    ticket.in_pass = 0;
+    ended.splice(ended.end(), ticket.group->pass, ticket.place);
+  } else {
+    ended.splice(ended.end(), ticket.group->queue, ticket.place);
+    --waiting_;
+  }
 }
 
 void PassScheduler::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
   while (own.leads) {
     own.leads = false;
     const auto group = own.group;
-    Batch batch;
-    drop_gone(*group);
+    Tickets ended;
+    Part part;
+    leave_gone(*group, ended);
     try {
       // Nobody works for others without a query of one's own: whoever is next leads.
-      if (own.ending == Ending::none) batch = take_batch(*group);
+      if (own.ending == Ending::none) part = begin_part(*group);
     } catch (const std::bad_alloc&) {
-      leave_queue(own, Ending::out_of_memory);
+      leave(own, Ending::out_of_memory, ended);
     }
-    if (!batch.slices.empty()) {
-      waiting_ -= batch.tickets.size();
+    if (!part.tickets.empty()) {
       lock.unlock();
       const auto begun = std::chrono::steady_clock::now();
-      Result<void> outcome = run(batch);
+      Result<void> outcome = run(part);
       const double seconds = seconds_since(begun);
       lock.lock();
-      ++statistics_.passes;
-      statistics_.queries += batch.queries;
-      statistics_.largest_pass = std::max<std::uint64_t>(statistics_.largest_pass, batch.queries);
+      statistics_.passes += 1.0 / static_cast<double>(group->parts);
+      statistics_.largest_pass = std::max<std::uint64_t>(statistics_.largest_pass, part.queries);
       statistics_.pass_seconds += seconds;
       if (!outcome) ++statistics_.failed_passes;
-      settle(group, batch, std::move(outcome));
+      settle(*group, part, std::move(outcome), ended);
     }
     if (own.ending == Ending::none && std::chrono::steady_clock::now() >= own.deadline) {
       ++statistics_.late;
-      leave_queue(own, Ending::late);
+      leave(own, Ending::late, ended);
     }
-    const auto next = pass_on(group);
-    // The next pass first: its thread need not wait for the others to be told.
+    const auto next = pass_on(group, own);
+    // The next part first: its thread need not wait for the others to be told.
     lock.unlock();
     if (next != nullptr) next->changed.notify_one();
-    for (const auto& ended : batch.tickets) ended->changed.notify_one();
-    batch.tickets.clear();
+    for (const auto& ticket : ended) ticket->changed.notify_one();
+    ended.clear();
     lock.lock();
   }
 }
 
-void PassScheduler::drop_gone(Group& group) noexcept {
+void PassScheduler::leave_gone(Group& group, Tickets& ended) noexcept {
+  const auto leave_if_gone = [&](Ticket& ticket) {
+    if (!ticket.gone || !ticket.gone()) return false;
+    ++statistics_.gone;
+    leave(ticket, Ending::gone, ended);
+    return true;
+  };
   std::size_t kept = 0;
+  for (auto place = group.pass.begin(); place != group.pass.end();) {
+    Ticket& ticket = **place++;
+    if (ticket.abandoned) {
+      leave(ticket, ticket.ending, ended);
+    } else if (!leave_if_gone(ticket)) {
+      kept += ticket.in_pass;
+    }
+  }
   for (auto place = group.queue.begin();
        place != group.queue.end() && kept < limits_.pass.queries;) {
     Ticket& ticket = **place++;
-    if (!ticket.gone || !ticket.gone()) {
-      ++kept;
-      continue;
-    }
-    ++statistics_.gone;
-    // Its thread holds it, and wakes once the lock is free.
-    leave_queue(ticket, Ending::gone);
-    ticket.changed.notify_one();
+    if (!leave_if_gone(ticket)) ++kept;
   }
 }
 
-PassScheduler::Batch PassScheduler::take_batch(Group& group) const {
-  Batch batch;
-  batch.outcome = std::make_shared<Result<void>>();
-  const std::size_t most = std::min(group.queue.size(), limits_.pass.queries);
+PassScheduler::Part PassScheduler::begin_part(Group& group) {
+  PassLoad load;
+  for (const auto& ticket : group.pass) {
+    load.queries += ticket->in_pass;
+    load.answer_bytes += ticket->in_pass * ticket->answer_bytes;
+  }
+  const std::size_t most = std::min(
+      group.queue.size(), limits_.pass.queries - std::min(limits_.pass.queries, load.queries));
   std::vector<WaitingQueries> waiting;
   waiting.reserve(most);
   for (auto place = group.queue.begin(); waiting.size() < most; ++place) {
     waiting.push_back({(*place)->left(), (*place)->answer_bytes});
   }
-  const std::vector<std::size_t> shares = fair_shares(waiting, limits_.pass);
-  batch.slices.reserve(most);
-  for (auto place = group.queue.begin(); batch.slices.size() < most; ++place) {
-    const std::size_t share = shares[batch.slices.size()];
-    if (share == 0) break;  // nor has anybody behind it one
-    batch.slices.push_back({place->get(), (*place)->taken, share});
-    batch.queries += share;
-  }
+  const std::vector<std::size_t> shares = fair_shares(waiting, limits_.pass, load);
+  Part part;
+  if (group.parts > 1) part.number = group.next_part;
+  part.outcome = std::make_shared<Result<void>>();
+  part.tickets.reserve(group.pass.size() + most);
   // Nothing fails from here on.
-  for (const Batch::Slice& slice : batch.slices) {
-    slice.ticket->taken += slice.count;
-    slice.ticket->in_pass = true;
-    batch.tickets.splice(batch.tickets.end(), group.queue, slice.ticket->place);
+  for (const std::size_t share : shares) {
+    if (share == 0) break;  // nor has anybody behind it one
+    Ticket& ticket = *group.queue.front();
+    ticket.taken += share;
+    ticket.in_pass = share;
+    ticket.parts_left = group.parts;
+    group.pass.splice(group.pass.end(), group.queue, ticket.place);
+    --waiting_;
   }
-  return batch;
+  for (const auto& ticket : group.pass) {
+    part.tickets.push_back(ticket.get());
+    part.queries += ticket->in_pass;
+  }
+  return part;
 }
 
 namespace {
@@ -277,7 +302,7 @@ Result<void> answer_thriftily(const Images& images, const Pass& pass,
   }
   const Geometry& geometry = images.front()->geometry();
   for (const Query& query : pass.queries) {
-    const Pass one{{&query, 1}};
+    const Pass one{{&query, 1}, pass.part};
     const auto bytes = static_cast<std::size_t>(one.answer_bytes(geometry));
     if (answered = answer_from(images, one, answers.first(bytes)); !answered) return answered;
     answers = answers.subspan(bytes);
@@ -287,34 +312,34 @@ Result<void> answer_thriftily(const Images& images, const Pass& pass,
 
 }  // namespace
 
-Result<void> PassScheduler::run(const Batch& batch) noexcept try {
-  const auto answers_of = [](const Batch::Slice& slice) {
-    return std::span(slice.ticket->answers)
-        .subspan(slice.first * slice.ticket->answer_bytes,
-                 slice.count * slice.ticket->answer_bytes);
+Result<void> PassScheduler::run(const Part& part) noexcept try {
+  const auto answers_of = [](Ticket& ticket) {
+    return std::span(ticket.answers)
+        .subspan((ticket.taken - ticket.in_pass) * ticket.answer_bytes,
+                 ticket.in_pass * ticket.answer_bytes);
   };
   std::vector<Query> queries;
-  queries.reserve(batch.queries);
-  for (const Batch::Slice& slice : batch.slices) {
-    const Overlay& overlay = slice.ticket->lease->epoch().overlay;
-    for (const dpf::Key& key : std::span(slice.ticket->keys).subspan(slice.first, slice.count)) {
-      queries.push_back(Query{.kind = slice.ticket->kind, .key = &key, .overlay = &overlay});
+  queries.reserve(part.queries);
+  for (const Ticket* ticket : part.tickets) {
+    const Overlay& overlay = ticket->lease->epoch().overlay;
+    for (const dpf::Key& key :
+         std::span(ticket->keys).subspan(ticket->taken - ticket->in_pass, ticket->in_pass)) {
+      queries.push_back(Query{.kind = ticket->kind, .key = &key, .overlay = &overlay});
     }
   }
-  const Batch::Slice& first = batch.slices.front();
+  Ticket& first = *part.tickets.front();
   // The same images for all of them.
-  const Epoch& epoch = first.ticket->lease->epoch();
-  const Pass pass{queries};
-  if (batch.slices.size() == 1) return answer_thriftily(epoch.images, pass, answers_of(first));
-
+  const Epoch& epoch = first.lease->epoch();
+  const Pass pass{queries, part.number};
+  if (part.tickets.size() == 1 && part.number == Pass::whole_table) {
+    return answer_thriftily(epoch.images, pass, answers_of(first));
+  }
   std::vector<std::byte> together(
       static_cast<std::size_t>(pass.answer_bytes(epoch.metadata.geometry)));
   if (auto answered = answer_thriftily(epoch.images, pass, together); !answered) return answered;
-  auto from = together.begin();
-  for (const Batch::Slice& slice : batch.slices) {
-    const auto to = answers_of(slice);
-    std::copy_n(from, to.size(), to.begin());
-    from += static_cast<std::ptrdiff_t>(to.size());
+  auto from = together.cbegin();
+  for (Ticket* ticket : part.tickets) {
+    for (std::byte& to : answers_of(*ticket)) to ^= *from++;
   }
   return {};
 } catch (const std::bad_alloc&) {
@@ -323,39 +348,49 @@ Result<void> PassScheduler::run(const Batch& batch) noexcept try {
   return fail(ErrorCode::internal, "a pass ended in a way that it should not");
 }
 
-void PassScheduler::settle(Groups::iterator group, Batch& batch, Result<void> outcome) noexcept {
-  *batch.outcome = std::move(outcome);
-  for (const Batch::Slice& slice : batch.slices) {
-    Ticket& ticket = *slice.ticket;
-    ticket.in_pass = false;
+void PassScheduler::settle(Group& group, const Part& part, Result<void> outcome,
+                           Tickets& ended) noexcept {
+  *part.outcome = std::move(outcome);
+  group.next_part = (group.next_part + 1) % group.parts;
+  for (auto place = group.pass.begin(); place != group.pass.end();) {
+    Ticket& ticket = **place++;
     if (ticket.abandoned) {
-      ticket.lease.reset();
-    } else if (!*batch.outcome) {
-      ticket.outcome = batch.outcome;
-      ticket.end(Ending::failed);
-    } else if (ticket.left() == 0) {
-      ticket.end(Ending::answered);
-    } else if (closed_) {
-      ticket.end(Ending::closed);
-    } else {
-      group->queue.splice(group->queue.end(), batch.tickets, ticket.place);
-      ++waiting_;
+      leave(ticket, ticket.ending, ended);
+    } else if (!*part.outcome) {
+      ticket.outcome = part.outcome;
+      leave(ticket, Ending::failed, ended);
+    } else if (--ticket.parts_left == 0) {
+      statistics_.queries += ticket.in_pass;
+      if (ticket.left() == 0) {
+        leave(ticket, Ending::answered, ended);
+      } else if (closed_) {
+        leave(ticket, Ending::closed, ended);
+      } else {
+        ticket.in_pass = 0;
+        group.queue.splice(group.queue.end(), group.pass, ticket.place);
+        ++waiting_;
+      }
     }
   }
 }
 
-std::shared_ptr<PassScheduler::Ticket> PassScheduler::pass_on(Groups::iterator group) noexcept {
+std::shared_ptr<PassScheduler::Ticket> PassScheduler::pass_on(Groups::iterator group,
+                                                              const Ticket& own) noexcept {
   group->running = false;
   groups_.splice(groups_.end(), groups_, group);
   const auto next = std::find_if(groups_.begin(), groups_.end(), [](const Group& candidate) {
-    return !candidate.running && !candidate.queue.empty();
+    return !candidate.running && !(candidate.queue.empty() && candidate.pass.empty());
   });
   std::shared_ptr<Ticket> called;
   if (next == groups_.end()) {
     --passes_;
   } else {
     next->running = true;
-    called = next->queue.front();
+    if (next->pass.empty()) {
+      called = next->queue.front();
+    } else {
+      called = next == group && own.in_pass != 0 ? *own.place : next->pass.front();
+    }
     called->leads = true;
   }
   erase_if_unused(group);

@@ -38,8 +38,8 @@ struct PassRequest {
   Deadline first_pass_deadline;      // to be in a pass
   Deadline deadline;                 // for all answers
   // Whether nobody waits for the answers any more, or empty. Asked, on any thread, each time before
-  // queries of the request would go into a pass, and only while answer() waits. Returns at once,
-  // throws nothing.
+  // queries of the request would go into a part of a pass, and only while answer() waits. Returns
+  // at once, throws nothing.
   std::function<bool()> gone{};
 };
 
@@ -50,11 +50,11 @@ struct PassAnswers {
 
 // Since the scheduler was made.
 struct PassStatistics {
-  std::uint64_t passes = 0;
-  std::uint64_t queries = 0;        // in them
-  std::uint64_t largest_pass = 0;   // queries
+  double passes = 0;                // readings of a table: one of n parts counts as 1 / n
+  std::uint64_t queries = 0;        // that were in a whole pass
+  std::uint64_t largest_pass = 0;   // queries in one part
   double pass_seconds = 0;          // all passes together
-  std::uint64_t failed_passes = 0;  // by the image
+  std::uint64_t failed_passes = 0;  // by the image, in some part
   std::uint64_t refused = 0;        // requests for which there was no room to wait
   std::uint64_t late = 0;           // requests whose deadline passed
   std::uint64_t gone = 0;           // requests that nobody waited for any more
@@ -64,11 +64,17 @@ struct PassStatistics {
 // query. Over one set of images one pass runs at a time, because a pass uses every core that the
 // backend has: two would only read the same memory twice.
 //
+// A pass goes round: where images have parts it reads one after another, and before each takes in
+// who waits, as far as there is room. A query is done when it was in every part once, whichever
+// came first. So a query waits for a part, not for the pass under way, and a pass is as full as
+// there are queries, however they come. Where images have one part, those who come during a pass
+// share the next.
+//
 // There is no thread of the scheduler's own. A request that finds its images idle runs its pass on
-// its own thread at once: no added latency, no handover. Those that come meanwhile wait, and when
-// the pass is over the first of them runs the next one for all. So nobody works for others in a
-// pass without a query of one's own, and nobody waits longer than for the pass under way and, if
-// more wait than a pass holds, those before.
+// its own thread at once: no added latency, no handover. Those that come meanwhile wait, and who
+// has run the pass until its own queries were done hands it to one of those that are in it, or else
+// to the first of those who wait. So nobody works for others in a part without a query of one's
+// own.
 //
 // Thread-safe.
 class PassScheduler {
@@ -93,7 +99,7 @@ class PassScheduler {
  private:
   struct Ticket;
   struct Group;
-  struct Batch;
+  struct Part;
   enum class Ending : std::uint8_t;
   using Tickets = std::list<std::shared_ptr<Ticket>>;
   using Groups = std::list<Group>;
@@ -101,22 +107,24 @@ class PassScheduler {
   // All of these REQUIRE the lock, but run(), which must not have it.
   [[nodiscard]] Groups::iterator group_of(const Images& images);
   void erase_if_unused(Groups::iterator group) noexcept;
-  // Runs a pass, and the next one as long as that is again the ticket's turn.
+  // Runs a part, and the next one as long as that is again the ticket's turn.
   void lead(std::unique_lock<std::mutex>& lock, Ticket& own);
-  // Ends the requests that nobody waits for, up to where those that are left fill a pass.
-  void drop_gone(Group& group) noexcept;
-  // Takes the queries of the group's next pass out of its queue. Errors: std::bad_alloc, and then
-  // nothing has changed.
-  [[nodiscard]] Batch take_batch(Group& group) const;
-  // The answers of one pass, to where its requests expect them.
-  [[nodiscard]] static Result<void> run(const Batch& batch) noexcept;
-  // Ends the batch's requests that have all their answers, or none; the others wait again.
-  void settle(Groups::iterator group, Batch& batch, Result<void> outcome) noexcept;
-  // Gives the right to run a pass to whoever is next; nobody: it is free. The group may be gone
-  // afterwards.
-  [[nodiscard]] std::shared_ptr<Ticket> pass_on(Groups::iterator group) noexcept;
-  // Out of the queue, with nothing more to come.
-  void leave_queue(Ticket& ticket, Ending ending) noexcept;
+  // Ends the requests that nobody waits for: all in the pass, and of those who wait as many as it
+  // takes for those left to fill it. They are put to the `ended`.
+  void leave_gone(Group& group, Tickets& ended) noexcept;
+  // Takes in who waits, as far as there is room, and says what the next part has to do. Errors:
+  // std::bad_alloc, and then nothing has changed.
+  [[nodiscard]] Part begin_part(Group& group);
+  // Adds the answers of one part to what its requests have.
+  [[nodiscard]] static Result<void> run(const Part& part) noexcept;
+  // Ends the requests that have all their answers, or none, and puts them to the `ended`; those
+  // that have more queries than were in the pass wait again.
+  void settle(Group& group, const Part& part, Result<void> outcome, Tickets& ended) noexcept;
+  // Gives the right to run a part to whoever is next, to `own` if it can be; nobody: it is free.
+  // The group may be gone afterwards.
+  [[nodiscard]] std::shared_ptr<Ticket> pass_on(Groups::iterator group, const Ticket& own) noexcept;
+  // Out of the queue or the pass, whose part must not be running, with nothing more to come.
+  void leave(Ticket& ticket, Ending ending, Tickets& ended) noexcept;
 
   const SchedulerLimits limits_;
   mutable std::mutex mutex_;

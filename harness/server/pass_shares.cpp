@@ -2,10 +2,11 @@
 
 namespace gyre::server {
 
-std::vector<std::size_t> fair_shares(std::span<const WaitingQueries> requests, PassBounds bounds) {
+std::vector<std::size_t> fair_shares(std::span<const WaitingQueries> requests, PassBounds bounds,
+                                     PassLoad already) {
   std::vector<std::size_t> shares(requests.size());
-  std::size_t queries = 0;
-  std::uint64_t bytes = 0;
+  std::size_t queries = already.queries;
+  std::uint64_t bytes = already.answer_bytes;
   for (bool more = true; more;) {
     more = false;
     for (std::size_t i = 0; i < requests.size(); ++i) {

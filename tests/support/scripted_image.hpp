@@ -33,29 +33,52 @@ inline std::vector<std::byte> scripted_answer(unsigned image, const Geometry& ge
   return answer;
 }
 
+// What of it comes from one of its parts: something for each, that is the answer when all are
+// added.
+inline std::vector<std::byte> scripted_part(std::vector<std::byte> answer, std::size_t part,
+                                            std::size_t parts) {
+  const auto share = [&](std::size_t of, std::size_t i) {
+    return static_cast<std::byte>(of * 59 + i * 7 + 1);
+  };
+  for (std::size_t i = 0; i < answer.size(); ++i) {
+    if (part + 1 < parts) {
+      answer[i] = share(part, i);
+      continue;
+    }
+    for (std::size_t other = 0; other + 1 < parts; ++other) answer[i] ^= share(other, i);
+  }
+  return answer;
+}
+
 // Thread-safe.
 class ScriptedImage final : public Image {
  public:
-  // What happens in pass number 0, 1, …, on the thread that runs it.
+  // What happens in pass number 0, 1, …, or part of one, on the thread that runs it.
   using Script = std::function<Result<void>(std::size_t pass)>;
 
-  ScriptedImage(unsigned number, const Geometry& geometry, Script script = {})
-      : number_(number), geometry_(geometry), script_(std::move(script)) {}
+  ScriptedImage(unsigned number, const Geometry& geometry, Script script = {},
+                std::size_t parts = 1)
+      : number_(number), geometry_(geometry), script_(std::move(script)), parts_(parts) {}
 
-  // Lets that many more passes end; without it all do. Before the first pass.
+  // Lets that many more passes, or parts, end; without it all do. Before the first pass.
   void hold() const { allow_up_to(0); }
   void release(std::size_t passes) const { allow_up_to(allowed() + passes); }
   void release_all() const { allow_up_to(std::numeric_limits<std::size_t>::max()); }
 
-  // Returns once that many passes have begun.
+  // Returns once that many passes, or parts of passes, have begun.
   void wait_for_passes(std::size_t passes) const {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return passes_.size() >= passes; });
   }
-  // The keys' numbers of each pass that has begun, in their order.
+  // The keys' numbers of each pass, or part, that has begun, in their order.
   [[nodiscard]] std::vector<std::vector<std::uint64_t>> passes() const {
     const std::lock_guard lock(mutex_);
     return passes_;
+  }
+  // Which part each of them was.
+  [[nodiscard]] std::vector<std::size_t> parts_read() const {
+    const std::lock_guard lock(mutex_);
+    return parts_read_;
   }
   [[nodiscard]] std::size_t most_at_once() const {
     const std::lock_guard lock(mutex_);
@@ -66,6 +89,7 @@ class ScriptedImage final : public Image {
   [[nodiscard]] std::string_view residency() const noexcept override { return "scripted"; }
   [[nodiscard]] std::string_view kernel() const noexcept override { return "none"; }
   [[nodiscard]] std::uint64_t memory_bytes() const noexcept override { return 0; }
+  [[nodiscard]] std::size_t parts() const noexcept override { return parts_; }
   [[nodiscard]] Result<void> answer(const Pass& pass, std::span<std::byte> answers) const override {
     std::vector<std::uint64_t> keys;
     for (const Query& query : pass.queries) keys.push_back(query.key->seed.low);
@@ -74,14 +98,18 @@ class ScriptedImage final : public Image {
       std::unique_lock lock(mutex_);
       own = passes_.size();
       passes_.push_back(std::move(keys));
+      parts_read_.push_back(pass.part);
       most_at_once_ = std::max(most_at_once_, ++running_);
       changed_.notify_all();
       changed_.wait(lock, [&] { return own < allowed_; });
     }
     Result<void> outcome = script_ ? script_(own) : Result<void>{};
     for (const Query& query : pass.queries) {
-      const auto answer =
+      auto answer =
           scripted_answer(number_, geometry_, query.kind, *query.key, query.overlay->batches());
+      if (pass.part != Pass::whole_table) {
+        answer = scripted_part(std::move(answer), pass.part, parts_);
+      }
       std::copy(answer.begin(), answer.end(), answers.begin());
       answers = answers.subspan(answer.size());
     }
@@ -112,9 +140,11 @@ class ScriptedImage final : public Image {
   const unsigned number_;
   const Geometry geometry_;
   const Script script_;
+  const std::size_t parts_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   mutable std::vector<std::vector<std::uint64_t>> passes_;
+  mutable std::vector<std::size_t> parts_read_;
   mutable std::size_t allowed_ = std::numeric_limits<std::size_t>::max();
   mutable std::size_t running_ = 0;
   mutable std::size_t most_at_once_ = 0;

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <future>
 #include <new>
 #include <numeric>
@@ -42,9 +43,10 @@ class Bench {
     return policy;
   }
 
-  std::shared_ptr<const ScriptedImage> add_base(ScriptedImage::Script script = {}) {
+  std::shared_ptr<const ScriptedImage> add_base(ScriptedImage::Script script = {},
+                                                std::size_t parts = 1) {
     auto image = std::make_shared<const ScriptedImage>(static_cast<unsigned>(bases_.size()),
-                                                       geometry, std::move(script));
+                                                       geometry, std::move(script), parts);
     bases_.push_back(image.get());
     overlay_ = {};
     publish_epoch(image);
@@ -427,6 +429,129 @@ TEST(PassScheduler, AfterAPassNobodyHoldsTheEpoch) {
   EXPECT_TRUE(weak.expired());
 }
 
+TEST(PassScheduler, WhoComesDuringAPassJoinsItAtTheNextPart) {
+  Bench bench(limits_of(8));
+  const auto image = bench.add_base({}, 3);
+  image->hold();
+  auto first = std::async(std::launch::async, [&] { return bench.answer({1}); });
+  image->wait_for_passes(1);
+  auto second = std::async(std::launch::async, [&] { return bench.answer({2, 3}); });
+  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
+  image->release(1);
+  image->wait_for_passes(2);
+  auto third = std::async(std::launch::async, [&] { return bench.answer({4}); });
+  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
+  image->release_all();
+  for (auto& [asked, numbers] :
+       {std::pair(&first, Numbers{1}), {&second, Numbers{2, 3}}, {&third, Numbers{4}}}) {
+    const auto answered = asked->get();
+    ASSERT_TRUE(answered);
+    EXPECT_EQ(answered->bytes, bench.expected(numbers));
+  }
+  EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4}, {4}}));
+  EXPECT_EQ(image->parts_read(), (std::vector<std::size_t>{0, 1, 2, 0, 1}));
+  const PassStatistics statistics = bench.scheduler().statistics();
+  EXPECT_DOUBLE_EQ(statistics.passes, 5.0 / 3);
+  EXPECT_EQ(statistics.queries, 4U);
+  EXPECT_EQ(statistics.largest_pass, 4U);
+}
+
+TEST(PassScheduler, AFullPassTakesInWhoWaitsAsOthersLeaveIt) {
+  Bench bench(limits_of(2));
+  const auto image = bench.add_base({}, 2);
+  image->hold();
+  std::vector<std::future<std::optional<ErrorCode>>> asked;
+  asked.push_back(bench.ask({1}));
+  image->wait_for_passes(1);
+  for (const std::uint64_t number : {2U, 3U, 4U}) asked.push_back(bench.ask_and_wait({number}));
+  image->release_all();
+  for (auto& one : asked) EXPECT_FALSE(one.get());
+  EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2}, {2, 3}, {3, 4}, {4}}));
+}
+
+TEST(PassScheduler, WhoGoesOrIsLateIsInNoFurtherPart) {
+  Bench bench(limits_of(8));
+  const auto image = bench.add_base({}, 3);
+  image->hold();
+  std::atomic<bool> gone{false};
+  const std::function<bool()> ask_it = [&gone] { return gone.load(); };
+  auto leaving = bench.ask({1}, CurrentEpoch{}, QueryKind::row, never, never, ask_it);
+  image->wait_for_passes(1);
+  auto late = bench.ask_and_wait({2}, CurrentEpoch{}, QueryKind::row, never, in(milliseconds(50)));
+  auto staying = std::async(std::launch::async, [&] { return bench.answer({3}); });
+  while (bench.scheduler().waiting() != 2) std::this_thread::yield();
+  image->release(1);
+  image->wait_for_passes(2);
+  EXPECT_EQ(late.get(), ErrorCode::queue_full);
+  gone = true;
+  image->release_all();
+  EXPECT_EQ(leaving.get(), ErrorCode::cancelled) << "though it ran the pass";
+  const auto answered = staying.get();
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->bytes, bench.expected({3}));
+  EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2, 3}, {3}, {3}}));
+  EXPECT_EQ(bench.memory().left(), 1'000'000U - 1) << "only what was answered";
+}
+
+// Images take turns part by part; a request in a pass whose turn it is not can still be late.
+TEST(PassScheduler, WhoIsLateBetweenItsPartsLeavesThePass) {
+  Bench bench(limits_of(8));
+  const auto image = bench.add_base({}, 2);
+  const auto other = bench.add_base();
+  image->hold();
+  other->hold();
+  auto late = bench.ask({1}, bench.id(0, 0), QueryKind::row, never, in(milliseconds(100)));
+  image->wait_for_passes(1);
+  auto of_other = bench.ask_and_wait({2}, bench.id(1, 0));
+  image->release(1);
+  other->wait_for_passes(1);
+  EXPECT_EQ(late.get(), ErrorCode::queue_full);
+  EXPECT_EQ(bench.memory().left(), 1'000'000U - 1) << "only the other's";
+  other->release_all();
+  EXPECT_FALSE(of_other.get());
+  image->release_all();
+  EXPECT_FALSE(code_of(bench.answer({3}, bench.id(0, 0))));
+  EXPECT_EQ(image->passes(), (Passes{{1}, {3}, {3}}));
+}
+
+TEST(PassScheduler, AFailingPartFailsThoseInIt) {
+  Bench bench(limits_of(8));
+  const auto image = bench.add_base(
+      [](std::size_t part) -> Result<void> {
+        if (part == 1) return fail(ErrorCode::device_failed, "as the test wants it");
+        return {};
+      },
+      2);
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  auto second = bench.ask_and_wait({2});
+  image->release(1);
+  image->wait_for_passes(2);
+  auto third = std::async(std::launch::async, [&] { return bench.answer({3}); });
+  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
+  image->release_all();
+  EXPECT_EQ(first.get(), ErrorCode::device_failed);
+  EXPECT_EQ(second.get(), ErrorCode::device_failed);
+  const auto answered = third.get();
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->bytes, bench.expected({3}));
+}
+
+TEST(PassScheduler, ClosedItLetsThosePassesGoRoundThatHaveBegun) {
+  Bench bench(limits_of(1));
+  const auto image = bench.add_base({}, 3);
+  image->hold();
+  auto in_pass = bench.ask({1});
+  image->wait_for_passes(1);
+  auto waiting = bench.ask_and_wait({2});
+  bench.scheduler().close();
+  EXPECT_EQ(waiting.get(), ErrorCode::draining);
+  image->release_all();
+  EXPECT_FALSE(in_pass.get());
+  EXPECT_EQ(image->passes(), (Passes{{1}, {1}, {1}}));
+}
+
 // Requests at random from many threads on epochs of two bases, at random moments.
 RC_GTEST_PROP(PassScheduler, EveryQueryIsAnsweredOnceAndAsItself, ()) {
   struct Asked {
@@ -454,20 +579,23 @@ RC_GTEST_PROP(PassScheduler, EveryQueryIsAnsweredOnceAndAsItself, ()) {
     }
   }
   const auto pass_us = *anywhere_in<unsigned>(0, 300);
+  const auto parts = *anywhere_in<std::size_t>(1, 5);
 
   Bench bench(limits);
   std::array<std::shared_ptr<const ScriptedImage>, 2> images;
   std::atomic<std::size_t> running = 0;
   std::atomic<std::size_t> most = 0;
   for (auto& image : images) {
-    image = bench.add_base([&](std::size_t) {
-      const std::size_t now = ++running;
-      for (std::size_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-      }
-      std::this_thread::sleep_for(std::chrono::microseconds(pass_us));
-      --running;
-      return Result<void>{};
-    });
+    image = bench.add_base(
+        [&](std::size_t) {
+          const std::size_t now = ++running;
+          for (std::size_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+          }
+          std::this_thread::sleep_for(std::chrono::microseconds(pass_us));
+          --running;
+          return Result<void>{};
+        },
+        parts);
     bench.add_batch();
     bench.add_batch();
   }
@@ -490,20 +618,24 @@ RC_GTEST_PROP(PassScheduler, EveryQueryIsAnsweredOnceAndAsItself, ()) {
   }
   RC_ASSERT(wrong == 0U);
   RC_ASSERT(most <= limits.max_passes);
-  std::set<std::uint64_t> seen;
-  std::size_t passes = 0;
+  std::set<std::pair<std::uint64_t, std::size_t>> seen;  // queries and parts
+  std::size_t parts_read = 0;
   for (const auto& image : images) {
     RC_ASSERT(image->most_at_once() <= 1U);
-    for (const Numbers& pass : image->passes()) {
-      ++passes;
-      RC_ASSERT(!pass.empty());
-      RC_ASSERT(pass.size() <= limits.pass.queries);
-      for (const std::uint64_t one : pass) RC_ASSERT(seen.insert(one).second);
+    const Passes passes = image->passes();
+    for (std::size_t i = 0; i < passes.size(); ++i) {
+      ++parts_read;
+      RC_ASSERT(!passes[i].empty());
+      RC_ASSERT(passes[i].size() <= limits.pass.queries);
+      for (const std::uint64_t one : passes[i]) {
+        RC_ASSERT(seen.emplace(one, image->parts_read()[i]).second);
+      }
     }
   }
-  RC_ASSERT(seen.size() == number);
+  RC_ASSERT(seen.size() == number * parts);
   const PassStatistics statistics = bench.scheduler().statistics();
-  RC_ASSERT(statistics.passes == passes);
+  RC_ASSERT(std::abs(statistics.passes * static_cast<double>(parts) -
+                     static_cast<double>(parts_read)) < 1e-6);
   RC_ASSERT(statistics.queries == number);
   RC_ASSERT(bench.scheduler().waiting() == 0U);
   RC_ASSERT(bench.memory().left() == 1'000'000U);
@@ -519,13 +651,16 @@ RC_GTEST_PROP(PassScheduler, WhateverHappensEveryRequestEnds, ()) {
   const auto threads_count = *anywhere_in<std::size_t>(2, 10);
   const auto close_after_us = *anywhere_in<unsigned>(0, 6000);
   const auto patience_us = *anywhere_in<unsigned>(1, 2000);
+  const auto parts = *anywhere_in<std::size_t>(1, 4);
   Bench bench(limits);
   for (int base = 0; base < 2; ++base) {
-    bench.add_base([&](std::size_t pass) -> Result<void> {
-      std::this_thread::sleep_for(std::chrono::microseconds(100));
-      if (pass % failing == 0) return fail(ErrorCode::out_of_memory, "as the test wants it");
-      return {};
-    });
+    bench.add_base(
+        [&](std::size_t pass) -> Result<void> {
+          std::this_thread::sleep_for(std::chrono::microseconds(100));
+          if (pass % failing == 0) return fail(ErrorCode::out_of_memory, "as the test wants it");
+          return {};
+        },
+        parts);
   }
   std::atomic<std::size_t> wrong = 0;
   {
