@@ -125,8 +125,7 @@ std::vector<std::span<const std::uint8_t>> CpuImage::resident_bytes() const {
 Result<void> CpuImage::expand(const Query& query, const TablePart& part, HugeBuffer& bits) const {
   const std::uint64_t records_per_page = query.kind == QueryKind::row ? geometry_.rows_per_page : 1;
   const std::uint64_t first_record = part.first_page() * records_per_page;
-  const std::uint64_t end_record =
-      std::min(first_record + part.pages() * records_per_page, geometry_.records(query.kind));
+  const std::uint64_t end_record = first_record + part.pages() * records_per_page;
   const std::uint64_t first_leaf = first_record / dpf::bits_per_leaf;
   const std::uint64_t leaves = dpf::leaves_for(end_record) - first_leaf;
   auto* const blocks = reinterpret_cast<dpf::Block*>(bits.data());

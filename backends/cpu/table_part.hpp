@@ -62,7 +62,7 @@ struct RowRange {
 
 [[nodiscard]] constexpr RowRange rows_of(const Geometry& geometry, const TablePart& part) noexcept {
   return {part.first_page() * geometry.rows_per_page,
-          std::min((part.first_page() + part.pages()) * geometry.rows_per_page, geometry.rows)};
+          (part.first_page() + part.pages()) * geometry.rows_per_page};
 }
 
 // Rows that a batch changes, and their differences one after another.

@@ -147,12 +147,13 @@ std::vector<MetricReading> read_server(Server& server, Administration& administr
   read_failures(backends, out);
   out.gauge("gyre_queries_waiting", "Queries that wait for their pass.", queries.waiting());
   const PassStatistics passes = queries.passes();
-  out.counter("gyre_passes_total", "Passes over an image.", passes.passes);
-  out.counter("gyre_passes_failed_total", "Passes that an image did not answer.",
+  out.counter("gyre_passes_total", "Passes over an image; one of n parts counts as 1/n.",
+              passes.passes);
+  out.counter("gyre_passes_failed_total", "Passes and parts that no image answered.",
               passes.failed_passes);
-  out.counter("gyre_pass_queries_total", "Queries in them, all together.", passes.queries);
+  out.counter("gyre_pass_queries_total", "Queries that were in a whole pass.", passes.queries);
   out.counter("gyre_requests_left_total",
-              "Requests whose client went away before their queries were in a pass.", passes.gone);
+              "Requests whose client went away before they were answered.", passes.gone);
   read_connections(server.listener().http(), out);
   read_streams(server.listener().stream().statistics(), out);
   out.gauge("gyre_rotations_running", "Rotations under way, those that wait for the lock included.",

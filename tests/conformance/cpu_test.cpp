@@ -10,7 +10,7 @@ namespace gyre {
 namespace {
 
 // Each kernel this CPU runs on each executor of this build, with more threads than most tables have
-// tasks.
+// tasks, and passes in as many parts as a table has groups, up to three.
 std::vector<BackendUnderTest> cpu_backends() {
   std::vector<std::string> executors = {"pool"};
   if (cpu::has_tbb_executor()) executors.emplace_back("tbb");
@@ -18,8 +18,11 @@ std::vector<BackendUnderTest> cpu_backends() {
   for (const cpu::ScanKernel& kernel : cpu::scan_kernels()) {
     if (!covers(cpu_features(), kernel.required)) continue;
     for (const std::string& executor : executors) {
-      const CpuBackendOptions options{
-          .kernel = std::string(kernel.name), .executor = executor, .threads = 3};
+      const CpuBackendOptions options{.kernel = std::string(kernel.name),
+                                      .executor = executor,
+                                      .threads = 3,
+                                      .parts = 3,
+                                      .least_part_bytes = 1};
       backends.push_back({.name = options.kernel + "_" + executor,
                           .make = [options]() -> Result<std::unique_ptr<Backend>> {
                             return CpuBackend::create(options);

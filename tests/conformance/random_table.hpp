@@ -131,4 +131,18 @@ inline Result<Bytes> answer_of(const Image& image, QueryKind kind, const dpf::Ke
   return answer;
 }
 
+// A pass's answers added up part by part, from some part on.
+inline Result<Bytes> answer_by_parts(const Image& image, Pass pass, SeededRandom& random) {
+  const std::size_t parts = image.parts();
+  Bytes sum(static_cast<std::size_t>(pass.answer_bytes(image.geometry())));
+  const std::size_t first = random.word() % parts;
+  for (std::size_t i = 0; i < parts; ++i) {
+    pass.part = (first + i) % parts;
+    Bytes answers = random_bytes(random, sum.size());  // what was there before must not matter
+    if (auto done = image.answer(pass, answers); !done) return forward_error(done);
+    for (std::size_t b = 0; b < sum.size(); ++b) sum[b] ^= answers[b];
+  }
+  return sum;
+}
+
 }  // namespace gyre

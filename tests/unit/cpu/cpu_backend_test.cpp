@@ -39,6 +39,11 @@ TEST(CpuBackendOptions, UnknownNamesAndTooManyThreadsAreRefused) {
             ErrorCode::bad_configuration);
   EXPECT_EQ(code_of(CpuBackend::create({.executor = "threads"})), ErrorCode::bad_configuration);
   EXPECT_EQ(code_of(CpuBackend::create({.threads = 1025})), ErrorCode::bad_configuration);
+  for (const unsigned parts : {0U, 1025U}) {
+    EXPECT_EQ(code_of(CpuBackend::create({.parts = parts})), ErrorCode::bad_configuration);
+  }
+  EXPECT_EQ(code_of(CpuBackend::create({.least_part_bytes = (std::uint64_t{1} << 40U) + 1})),
+            ErrorCode::bad_configuration);
 }
 
 TEST(HugeBuffer, IsZeroedAlignedAndCounted) {
@@ -249,7 +254,8 @@ TEST(CpuImages, AnswerBatchesOverSeveralBlocksRight) {
   for (const Geometry& geometry : tables) {
     const cpu::InterleavedLayout layout(geometry);
     ASSERT_GT(layout.groups(), 0U);
-    const auto backend = make_backend({.threads = 2, .memory_limit_bytes = 100U << 20U});
+    const auto backend = make_backend(
+        {.threads = 2, .parts = 5, .least_part_bytes = 1, .memory_limit_bytes = 100U << 20U});
     SeededRandom random(12);
     const Bytes rows = random_bytes(random, geometry.bytes());
     auto image = make_image(*backend, geometry, rows, random).value();
@@ -264,6 +270,8 @@ TEST(CpuImages, AnswerBatchesOverSeveralBlocksRight) {
     ASSERT_TRUE(image->answer(pass, answers));
     EXPECT_TRUE(answers == mixed.expected(rows));
     EXPECT_EQ(backend->memory_used_bytes(), kept);
+    EXPECT_EQ(image->parts(), std::min<std::uint64_t>(5, layout.groups()));
+    EXPECT_TRUE(answer_by_parts(*image, pass, random).value() == mixed.expected(rows));
     image.reset();
     EXPECT_EQ(backend->memory_used_bytes(), 0U);
   }

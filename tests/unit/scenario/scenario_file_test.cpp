@@ -78,6 +78,10 @@ TEST_F(ScenarioFileTest, RefusesWithTheLine) {
                        "min_gain = 0.0\n")
                 .find("line 5"),
             std::string::npos);
+  EXPECT_NE(message_of("name = 'x'\n[throughput]\ntable_bytes = 1048576\nclients = [1]\n"
+                       "pass_parts = 0\n")
+                .find("line 5"),
+            std::string::npos);
   EXPECT_NE(message_of("name = '../x'\n[lookup]\ninput = 'a'\n"), "accepted");
   EXPECT_NE(message_of("name = 'x'\n"), "accepted");
   EXPECT_NE(message_of("name = 'x'\n[lookup]\n"), "accepted");

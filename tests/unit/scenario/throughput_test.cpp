@@ -61,7 +61,7 @@ class QueryLoadTest : public testing::Test {
 };
 
 TEST_F(QueryLoadTest, EveryClientIsAnsweredAgainAndAgain) {
-  std::uint64_t passes = 0;
+  double passes = 0;
   QueryLoadPlan load = plan();
   load.ended = [&] { passes = server_->queries().passes().passes; };
   const auto figures = run_query_load(load);
@@ -70,7 +70,7 @@ TEST_F(QueryLoadTest, EveryClientIsAnsweredAgainAndAgain) {
   EXPECT_FALSE(figures->latencies.empty());
   EXPECT_EQ(figures->wrong, 0U);
   EXPECT_EQ(figures->refused, 0U);
-  EXPECT_GT(passes, 0U);
+  EXPECT_GT(passes, 0.0);
   EXPECT_EQ(server_->listener().http().statistics().accepted, 12U) << "connections stay open";
 }
 
@@ -135,6 +135,11 @@ TEST(ThroughputFigures, GainKneeAndTailAreOfTheClosedLoad) {
   figures.open.front().refused = 0;
   figures.closed.back().wrong = 1;
   EXPECT_FALSE(figures.all_right());
+  figures.closed.back().wrong = 0;
+  figures.open_whole = {point(1, 7, 0.1, 0.2, 0.1)};
+  EXPECT_TRUE(figures.all_right());
+  figures.open_whole.front().wrong = 1;
+  EXPECT_FALSE(figures.all_right());
 
   ThroughputPlan plan;
   EXPECT_TRUE(to_json(plan, figures)["meets_what_is_asked"].get<bool>());
@@ -143,6 +148,22 @@ TEST(ThroughputFigures, GainKneeAndTailAreOfTheClosedLoad) {
   plan.min_gain = 7.5;
   plan.max_p99_passes = 2.5;
   EXPECT_FALSE(to_json(plan, figures)["meets_what_is_asked"].get<bool>());
+}
+
+TEST(Throughput, EachLoadIsPutOnPassesInPartsAndOnWholeOnesIfThePlanSaysSo) {
+  ThroughputPlan plan;
+  plan.table_bytes = 1U << 20U;
+  plan.clients = {2};
+  plan.seconds = 1;
+  plan.whole_passes_too = true;
+  const auto figures = run_throughput(plan, 5, [](const auto&, auto, auto) {});
+  ASSERT_TRUE(figures);
+  EXPECT_TRUE(figures->all_right());
+  ASSERT_EQ(figures->open.size(), 1U);
+  ASSERT_EQ(figures->closed_whole.size(), 1U);
+  ASSERT_EQ(figures->open_whole.size(), 1U);
+  EXPECT_EQ(figures->open[0].offered, figures->open_whole[0].offered) << "the same arrivals";
+  EXPECT_EQ(to_json(plan, *figures)["closed_whole_passes"].size(), 1U);
 }
 
 }  // namespace
