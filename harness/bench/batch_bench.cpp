@@ -1,10 +1,13 @@
 // Passes of several queries beside single queries and the plain read bandwidth of the same memory,
 // measured in turns in the same run (see batch_measure.hpp).
 //
-// Names: KIND/rows:BYTES/mib:TABLE/threads:N/KERNEL/queries:N. The default grid takes minutes; each
-// of its dimensions is a comma-separated list in the environment: GYRE_BENCH_ROW_BYTES,
-// GYRE_BENCH_TABLE_MIB, GYRE_BENCH_THREADS (0: all), GYRE_BENCH_KERNELS (best: the fastest this CPU
-// runs), GYRE_BENCH_QUERIES, GYRE_BENCH_KINDS (row, page). GYRE_BENCH_REPETITIONS: turns of a case.
+// Names: KIND/rows:BYTES/mib:TABLE/threads:N/KERNEL/queries:N. The whole grid takes hours; as it
+// comes, the suite measures cuts through it: every row size by every number of queries on 1 GiB
+// with the fastest kernel, and from there other kernels, tables and numbers of threads. Where one
+// of the dimensions is given as a comma-separated list in the environment, it measures the product
+// of all lists instead: GYRE_BENCH_ROW_BYTES, GYRE_BENCH_TABLE_MIB, GYRE_BENCH_THREADS (0: all),
+// GYRE_BENCH_KERNELS (best: the fastest this CPU runs), GYRE_BENCH_QUERIES, GYRE_BENCH_KINDS (row,
+// page). GYRE_BENCH_REPETITIONS: turns of a case.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -12,7 +15,9 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <vector>
 
+#include "backends/cpu/scan_kernel.hpp"
 #include "core/cpu_features.hpp"
 #include "harness/bench/batch_measure.hpp"
 #include "harness/bench/environment.hpp"
@@ -79,16 +84,63 @@ void measure(benchmark::State& state, const Case& one, LastImage& last) {
   }
 }
 
-void register_cases() {
-  static LastImage last;
+// All cases that these lists make.
+struct Grid {
+  std::vector<std::uint64_t> mib = {1024};
+  std::vector<std::uint64_t> row_bytes = {32, 36, 4096};
+  std::vector<std::uint64_t> threads = {0};
+  std::vector<std::string> kernels = {"best"};
+  std::vector<std::string> kinds = {"row"};
+  std::vector<std::uint64_t> queries = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+
+  friend bool operator==(const Grid&, const Grid&) = default;
+};
+
+std::vector<Grid> cuts_through_the_grid() {
+  Grid by_rows;
+  by_rows.row_bytes = {32, 36, 64, 256, 4096};
+  Grid by_pages;
+  by_pages.row_bytes = {32, 36};
+  by_pages.kinds = {"page"};
+  Grid by_kernels;
+  by_kernels.kernels.clear();
+  for (const cpu::ScanKernel& kernel : cpu::scan_kernels()) {
+    const bool runs = covers(cpu_features(), kernel.required);
+    if (runs && kernel.name != cpu::best_scan_kernel(cpu_features()).name) {
+      by_kernels.kernels.emplace_back(kernel.name);
+    }
+  }
+  by_kernels.queries = {1, 8, 32, 128};
+  Grid by_tables;
+  by_tables.mib = {64, 256, 4096};
+  by_tables.queries = {1, 8, 32, 128, 512};
+  Grid by_threads;
+  by_threads.threads = {1};
+  by_threads.queries = {1, 8, 32, 128, 512};
+  return {by_rows, by_pages, by_kernels, by_tables, by_threads};
+}
+
+std::optional<Grid> grid_from_environment() {
+  const Grid standard;
+  const Grid said{.mib = numbers_from_environment("GYRE_BENCH_TABLE_MIB", standard.mib),
+                  .row_bytes = numbers_from_environment("GYRE_BENCH_ROW_BYTES", standard.row_bytes),
+                  .threads = numbers_from_environment("GYRE_BENCH_THREADS", standard.threads),
+                  .kernels = words_from_environment("GYRE_BENCH_KERNELS", standard.kernels),
+                  .kinds = words_from_environment("GYRE_BENCH_KINDS", standard.kinds),
+                  .queries = numbers_from_environment("GYRE_BENCH_QUERIES", standard.queries)};
+  if (said == standard) return std::nullopt;
+  return said;
+}
+
+// Cases of one image one after another.
+void register_grid(const Grid& grid, LastImage& last) {
   const auto repetitions = number_from_environment("GYRE_BENCH_REPETITIONS", 5);
-  for (const auto& mib : numbers_from_environment("GYRE_BENCH_TABLE_MIB", {1024})) {
-    for (const auto& row_bytes : numbers_from_environment("GYRE_BENCH_ROW_BYTES", {32, 36, 4096})) {
-      for (const auto& threads : numbers_from_environment("GYRE_BENCH_THREADS", {0})) {
-        for (const auto& kernel : words_from_environment("GYRE_BENCH_KERNELS", {"best"})) {
-          for (const auto& kind : words_from_environment("GYRE_BENCH_KINDS", {"row"})) {
-            for (const auto& queries :
-                 numbers_from_environment("GYRE_BENCH_QUERIES", {1, 2, 8, 32, 128})) {
+  for (const auto& mib : grid.mib) {
+    for (const auto& row_bytes : grid.row_bytes) {
+      for (const auto& threads : grid.threads) {
+        for (const auto& kernel : grid.kernels) {
+          for (const auto& kind : grid.kinds) {
+            for (const auto& queries : grid.queries) {
               Case one;
               one.backend.kernel = kernel == "best" ? "" : kernel;
               one.backend.threads = static_cast<unsigned>(threads);
@@ -100,12 +152,21 @@ void register_cases() {
               name << kind << "/rows:" << row_bytes << "/mib:" << mib << "/threads:" << threads
                    << "/" << kernel << "/queries:" << queries;
               register_case(name.str(),
-                            [one](benchmark::State& state) { measure(state, one, last); });
+                            [one, &last](benchmark::State& state) { measure(state, one, last); });
             }
           }
         }
       }
     }
+  }
+}
+
+void register_cases() {
+  static LastImage last;
+  if (const auto grid = grid_from_environment()) {
+    register_grid(*grid, last);
+  } else {
+    for (const Grid& cut : cuts_through_the_grid()) register_grid(cut, last);
   }
 }
 

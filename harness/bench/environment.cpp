@@ -1,8 +1,11 @@
 #include "harness/bench/environment.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 namespace gyre::bench {
@@ -15,6 +18,17 @@ std::string text_of(const char* variable) {
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> said_in_environment() {
+  std::vector<std::pair<std::string, std::string>> said;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const std::size_t equals = text.find('=');
+    if (text.rfind("GYRE_BENCH_", 0) != 0 || equals == std::string_view::npos) continue;
+    said.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return said;
+}
 
 std::uint64_t number_from_environment(const char* variable, std::uint64_t otherwise) {
   const std::uint64_t number = std::strtoull(text_of(variable).c_str(), nullptr, 10);

@@ -3,11 +3,16 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/geometry.hpp"
 
 namespace gyre::bench {
+
+// Every GYRE_BENCH_… variable that is set, with its value, for result files: what was measured
+// depends on them.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> said_in_environment();
 
 // A positive number, or `otherwise` where the variable is not set to one.
 [[nodiscard]] std::uint64_t number_from_environment(const char* variable, std::uint64_t otherwise);

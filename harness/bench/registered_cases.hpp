@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "harness/bench/environment.hpp"
 #include "harness/bench/measure.hpp"
 
 namespace gyre::bench {
@@ -29,6 +30,9 @@ void register_case(const std::string& name, const Measure& measure) {
 // The main program of such a suite; returns its exit status.
 inline int run_registered(int argc, char** argv, void (*register_cases)()) {
   benchmark::Initialize(&argc, argv);
+  for (const auto& [name, value] : said_in_environment()) {
+    benchmark::AddCustomContext(name, value);
+  }
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   register_cases();
   benchmark::RunSpecifiedBenchmarks();

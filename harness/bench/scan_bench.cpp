@@ -67,4 +67,6 @@ GYRE_SCAN_CASES(portable);
 }  // namespace
 }  // namespace gyre::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  return gyre::bench::run_registered(argc, argv, [] {});  // all cases are above
+}
