@@ -68,15 +68,18 @@ Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
   BatchScan scan(core, geometry, layout, storage, kind, members);
   if (auto prepared = scan.prepare(geometry, kind, workspaces); !prepared)
     return forward_error(prepared);
-  auto done = core.executor().parallel_for(scan.plan_.tasks(),
-                                           [&scan](std::size_t task) { scan.run_task(task); });
+  Executor& executor = core.executor();
+  const auto home = [&](std::size_t task) { return scan.home_of(task, layout, executor.nodes()); };
+  auto done =
+      executor.parallel_for_at_home(scan.plan_.tasks(), home, OtherNodes::help,
+                                    [&](std::size_t task) { scan.run_task(task, home(task)); });
   if (!done) return forward_error(done);
   PassSeconds seconds = scan.shares_of(seconds_since(start));
 
   const auto overlay_start = Clock::now();
   const TouchedRecords& touched = *scan.touched_;
   if (!touched.empty()) {
-    done = core.executor().parallel_for(members.size(), [&](std::size_t member) {
+    done = executor.parallel_for(members.size(), [&](std::size_t member) {
       touched.add_to(member, members[member].answer);
     });
     if (!done) return forward_error(done);
@@ -120,9 +123,16 @@ PassSeconds BatchScan::shares_of(double pass_seconds) const noexcept {
   return {.expansion = pass_seconds * share, .scan = pass_seconds * (1 - share), .overlay = 0};
 }
 
-void BatchScan::run_task(std::size_t task) noexcept {
+unsigned BatchScan::home_of(std::size_t task, const InterleavedLayout& layout,
+                            unsigned nodes) const noexcept {
+  const std::uint64_t part = task / plan_.strips;
+  if (part >= plan_.group_tasks) return nodes - 1;
+  return layout.node_of_group(plan_.block(part * plan_.blocks_per_task).first_group, nodes);
+}
+
+void BatchScan::run_task(std::size_t task, unsigned node) noexcept {
   const auto start = Clock::now();
-  BatchWorkspace* const space = workspaces_.take();
+  BatchWorkspace* const space = workspaces_.take(node, core_.executor().nodes());
   const std::uint64_t strip = task % plan_.strips;
   const std::uint64_t part = task / plan_.strips;
   if (part < plan_.group_tasks) {

@@ -46,7 +46,11 @@ class BatchScan {
                                      KeptBuffers& workspaces);
   [[nodiscard]] PassSeconds shares_of(double pass_seconds) const noexcept;
 
-  void run_task(std::size_t task) noexcept;
+  // The memory node, of so many, of what a task reads.
+  [[nodiscard]] unsigned home_of(std::size_t task, const InterleavedLayout& layout,
+                                 unsigned nodes) const noexcept;
+  // `node`: its home.
+  void run_task(std::size_t task, unsigned node) noexcept;
   void scan_groups(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_block,
                    std::uint64_t end_block) noexcept;
   void scan_tail(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_record,

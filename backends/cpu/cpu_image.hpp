@@ -63,6 +63,8 @@ class CpuImage final : public Image {
   [[nodiscard]] Result<void> scan(const Selection& selection) const;
   void scan_groups(const Plan& plan, const Selection& selection, std::uint64_t tile,
                    std::uint64_t first_item, std::uint64_t items, std::uint8_t* sum) const noexcept;
+  // Copies the chunks of those numbers, in order, into fresh memory of `to`.
+  [[nodiscard]] Result<void> copy_chunks(std::span<const std::size_t> numbers, Storage& to) const;
   void add_overlay(const Overlay& overlay, const Selection& selection) const noexcept;
 
   const std::shared_ptr<Core> core_;

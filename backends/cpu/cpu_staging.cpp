@@ -107,7 +107,11 @@ Result<void> CpuStaging::interleave_groups(std::uint64_t first_group, std::uint6
   const std::uint64_t groups_per_task = std::max<std::uint64_t>(1, task_page_bytes / page_bytes);
   const std::uint64_t tasks = divide_rounding_up(groups, groups_per_task) * parts;
   const ScanFunctions& functions = *core_->scan().functions;
-  return core_->executor().parallel_for(tasks, [&](std::size_t task) {
+  Executor& executor = core_->executor();
+  const auto home = [&](std::size_t task) {
+    return layout_.node_of_group(first_group + task / parts * groups_per_task, executor.nodes());
+  };
+  const auto convert = [&](std::size_t task) {
     const std::uint64_t first_byte = task % parts * task_page_bytes;
     const std::uint64_t bytes = std::min(task_page_bytes, page_bytes - first_byte);
     const std::uint64_t begin = task / parts * groups_per_task;
@@ -120,7 +124,9 @@ Result<void> CpuStaging::interleave_groups(std::uint64_t first_group, std::uint6
       functions.interleave(rows + i * layout_.group_bytes() + first_byte, page_bytes, bytes,
                            columns);
     }
-  });
+  };
+  // The first touch of the image's memory: it comes to lie near the threads that will scan it.
+  return executor.parallel_for_at_home(tasks, home, OtherNodes::stay_out, convert);
 }
 
 Result<std::shared_ptr<const Image>> CpuStaging::seal() {

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "backends/cpu/memory_nodes.hpp"
 #include "core/geometry.hpp"
 
 namespace gyre::cpu {
@@ -67,6 +68,18 @@ class InterleavedLayout {
   // The last chunk may be shorter.
   [[nodiscard]] constexpr std::uint64_t chunk_bytes(std::uint64_t chunk) const noexcept {
     return std::min(groups_per_chunk_, groups_ - chunk * groups_per_chunk_) * group_bytes();
+  }
+
+  // The memory node, of so many, that a chunk is kept on: consecutive chunks on each. The tail is
+  // on the last.
+  [[nodiscard]] constexpr unsigned node_of_chunk(std::uint64_t chunk,
+                                                 unsigned nodes) const noexcept {
+    return node_of_part(std::min(chunk, chunks() - 1), chunks(), nodes);
+  }
+  // REQUIRES: there is a group. A group past the last one counts as that.
+  [[nodiscard]] constexpr unsigned node_of_group(std::uint64_t group,
+                                                 unsigned nodes) const noexcept {
+    return node_of_chunk(group / groups_per_chunk_, nodes);
   }
 
   [[nodiscard]] constexpr std::uint64_t tail_first_page() const noexcept {
