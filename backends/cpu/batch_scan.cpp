@@ -68,15 +68,20 @@ Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
   BatchScan scan(core, geometry, layout, storage, part, kind, members);
   if (auto prepared = scan.prepare(geometry, part, kind, workspaces); !prepared)
     return forward_error(prepared);
-  auto done = core.executor().parallel_for(scan.plan_.tasks(),
-                                           [&scan](std::size_t task) { scan.run_task(task); });
+  Executor& executor = core.executor();
+  const GroupHomes homes(layout, parts_of_table(geometry, layout, core.part_bounds()),
+                         executor.nodes());
+  const auto home = [&](std::size_t task) { return scan.home_of(task, homes); };
+  auto done =
+      executor.parallel_for_at_home(scan.plan_.tasks(), home, OtherNodes::help,
+                                    [&](std::size_t task) { scan.run_task(task, home(task)); });
   if (!done) return forward_error(done);
   PassSeconds seconds = scan.shares_of(seconds_since(start));
 
   const auto overlay_start = Clock::now();
   const TouchedRecords& touched = *scan.touched_;
   if (!touched.empty()) {
-    done = core.executor().parallel_for(members.size(), [&](std::size_t member) {
+    done = executor.parallel_for(members.size(), [&](std::size_t member) {
       touched.add_to(member, members[member].answer);
     });
     if (!done) return forward_error(done);
@@ -121,9 +126,15 @@ PassSeconds BatchScan::shares_of(double pass_seconds) const noexcept {
   return {.expansion = pass_seconds * share, .scan = pass_seconds * (1 - share), .overlay = 0};
 }
 
-void BatchScan::run_task(std::size_t task) noexcept {
+unsigned BatchScan::home_of(std::size_t task, const GroupHomes& homes) const noexcept {
+  const std::uint64_t part = task / plan_.strips;
+  if (part >= plan_.group_tasks) return homes.of_group(plan_.first_group_of_part + plan_.groups);
+  return homes.of_group(plan_.block(part * plan_.blocks_per_task).first_group);
+}
+
+void BatchScan::run_task(std::size_t task, unsigned node) noexcept {
   const auto start = Clock::now();
-  BatchWorkspace* const space = workspaces_.take();
+  BatchWorkspace* const space = workspaces_.take(node, core_.executor().nodes());
   const std::uint64_t strip = task % plan_.strips;
   const std::uint64_t part = task / plan_.strips;
   if (part < plan_.group_tasks) {

@@ -11,6 +11,7 @@
 #include "backends/cpu/batch_plan.hpp"
 #include "backends/cpu/batch_workspace.hpp"
 #include "backends/cpu/core.hpp"
+#include "backends/cpu/group_homes.hpp"
 #include "backends/cpu/pass_seconds.hpp"
 #include "backends/cpu/storage.hpp"
 #include "backends/cpu/table_part.hpp"
@@ -49,7 +50,10 @@ class BatchScan {
                                      QueryKind kind, KeptBuffers& workspaces);
   [[nodiscard]] PassSeconds shares_of(double pass_seconds) const noexcept;
 
-  void run_task(std::size_t task) noexcept;
+  // The memory node of what a task reads.
+  [[nodiscard]] unsigned home_of(std::size_t task, const GroupHomes& homes) const noexcept;
+  // `node`: its home.
+  void run_task(std::size_t task, unsigned node) noexcept;
   void scan_groups(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_block,
                    std::uint64_t end_block) noexcept;
   void scan_tail(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_record,

@@ -1,8 +1,10 @@
 #include "backends/cpu/batch_workspace.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
+#include "backends/cpu/memory_nodes.hpp"
 #include "backends/cpu/scan_functions.hpp"
 #include "core/bytes.hpp"
 
@@ -69,8 +71,13 @@ Result<void> BatchWorkspaces::allocate(const BatchWorkspaceShape& shape, std::si
   return {};
 }
 
-BatchWorkspace* BatchWorkspaces::take() noexcept {
+BatchWorkspace* BatchWorkspaces::take(unsigned node, unsigned nodes) noexcept {
   const std::lock_guard lock(mutex_);
+  const auto near = std::find_if(free_.begin(), free_.end(), [&](const BatchWorkspace* space) {
+    const auto number = static_cast<std::uint64_t>(space - spaces_.data());
+    return node_of_part(number, spaces_.size(), nodes) == node;
+  });
+  if (near != free_.end()) std::swap(*near, free_.back());
   BatchWorkspace* const space = free_.back();
   free_.pop_back();
   return space;

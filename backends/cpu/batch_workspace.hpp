@@ -48,8 +48,10 @@ class BatchWorkspaces {
   [[nodiscard]] Result<void> allocate(const BatchWorkspaceShape& shape, std::size_t count,
                                       KeptBuffers& buffers);
 
-  // REQUIRES: fewer are taken than were allocated.
-  [[nodiscard]] BatchWorkspace* take() noexcept;
+  // One of those that are meant for that memory node, of so many, if there is one left: whoever
+  // works there touched it first, in this pass or in one before. REQUIRES: fewer are taken than
+  // were allocated.
+  [[nodiscard]] BatchWorkspace* take(unsigned node, unsigned nodes) noexcept;
   void give_back(BatchWorkspace* space) noexcept;
 
   [[nodiscard]] const std::vector<BatchWorkspace>& all() const noexcept { return spaces_; }

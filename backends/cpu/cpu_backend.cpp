@@ -21,8 +21,10 @@ Result<std::unique_ptr<cpu::Executor>> make_executor(const CpuBackendOptions& op
   if (!options.executor.empty()) {
     return fail(ErrorCode::bad_configuration, "the executor must be tbb or pool");
   }
-  return cpu::has_tbb_executor() ? cpu::make_tbb_executor(threads, options.pin_threads)
-                                 : cpu::make_pool_executor(threads, options.pin_threads);
+  const cpu::MemoryNodes nodes = cpu::MemoryNodes::of_this_process();
+  return cpu::has_tbb_executor() && nodes.count() == 1
+             ? cpu::make_tbb_executor(threads, options.pin_threads)
+             : cpu::make_pool_executor(threads, options.pin_threads, nodes);
 }
 
 constexpr unsigned max_parts = 1024;
@@ -51,9 +53,9 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::create(const CpuBackendOptions& 
       options.least_part_bytes > max_least_part_bytes) {
     return fail(ErrorCode::bad_configuration, "a pass has 1 to 1024 parts");
   }
-  auto executor = make_executor(options);
-  if (!executor) return forward_error(executor);
   try {
+    auto executor = make_executor(options);
+    if (!executor) return forward_error(executor);
     const std::uint64_t memory_limit_bytes = options.memory_limit_bytes != 0
                                                  ? options.memory_limit_bytes
                                                  : cpu::available_memory_bytes();

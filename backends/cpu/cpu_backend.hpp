@@ -20,7 +20,8 @@ struct CpuBackendOptions {
   std::string kernel{};
   // Key expansion kernel, a name of dpf::expansion_kernels(); empty: the fastest this CPU runs.
   std::string expansion_kernel{};
-  // "tbb" or "pool"; empty: tbb where the build has it.
+  // "tbb" or "pool"; empty: tbb where the build has it, unless the machine has several memory
+  // nodes: the pool alone keeps threads to the memory near them.
   std::string executor{};
   // Threads of one pass, at most 1,024; 0: as many as this process may run at once.
   unsigned threads = 0;

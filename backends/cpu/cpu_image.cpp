@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "backends/cpu/group_homes.hpp"
 #include "backends/cpu/xor_into.hpp"
 #include "backends/cpu/xor_masked.hpp"
 #include "core/bytes.hpp"
@@ -134,8 +135,12 @@ Result<void> CpuImage::expand(const Query& query, const TablePart& part, HugeBuf
                 leaves * sizeof(dpf::Block));
     return {};
   }
-  return core_->executor().parallel_for(
-      divide_rounding_up(leaves, leaves_per_task), [&](std::size_t task) {
+  const std::uint64_t tasks = divide_rounding_up(leaves, leaves_per_task);
+  Executor& executor = core_->executor();
+  return executor.parallel_for_at_home(
+      tasks, [&](std::size_t task) { return node_of_part(task, tasks, executor.nodes()); },
+      OtherNodes::help,
+      [&](std::size_t task) {
         const std::uint64_t first = task * leaves_per_task;
         const std::uint64_t count = std::min(leaves_per_task, leaves - first);
         dpf::expand(core_->expansion(), *query.key, first_leaf + first,
@@ -180,7 +185,15 @@ struct CpuImage::Plan {
 Result<void> CpuImage::scan(const Selection& selection, const TablePart& table_part) const {
   const Plan plan(geometry_, layout_, table_part, selection.kind);
   std::mutex answer_mutex;
-  return core_->executor().parallel_for(plan.tasks(), [&](std::size_t task) {
+  Executor& executor = core_->executor();
+  const GroupHomes homes(layout_, parts_, executor.nodes());
+  const auto home = [&](std::size_t task) {
+    const std::uint64_t part = task / plan.tiles;
+    if (part >= plan.item_parts) return homes.of_group(layout_.groups());
+    const std::uint64_t item = plan.first_item + part_of(plan.items, plan.item_parts, part).begin;
+    return homes.of_group(item / plan.items_per_group);
+  };
+  const auto scan_part = [&](std::size_t task) {
     const std::uint64_t tile = task % plan.tiles;
     const std::uint64_t part = task / plan.tiles;
     const std::uint64_t first_byte = tile * tile_bytes;
@@ -200,7 +213,8 @@ Result<void> CpuImage::scan(const Selection& selection, const TablePart& table_p
     }
     const std::lock_guard lock(answer_mutex);
     xor_into(selection.answer + first_byte, sum.data(), bytes);
-  });
+  };
+  return executor.parallel_for_at_home(plan.tasks(), home, OtherNodes::help, scan_part);
 }
 
 void CpuImage::scan_groups(const Plan& plan, const Selection& selection, std::uint64_t tile,
@@ -285,6 +299,23 @@ Result<void> CpuImage::read_rows(std::uint64_t first_row, std::span<std::byte> o
   return {};
 }
 
+Result<void> CpuImage::copy_chunks(std::span<const std::size_t> numbers, Storage& to) const {
+  const auto copy = [&](std::size_t i) {
+    const HugeBuffer& chunk = *storage_.chunks[numbers[i]];
+    std::memcpy(to.chunks[numbers[i]]->data(), chunk.data(), chunk.size());
+  };
+  Executor& executor = core_->executor();
+  if (executor.nodes() == 1) {
+    // By this thread alone: the others have queries to answer.
+    for (std::size_t i = 0; i < numbers.size(); ++i) copy(i);
+    return {};
+  }
+  const GroupHomes homes(layout_, parts_, executor.nodes());
+  return executor.parallel_for_at_home(
+      numbers.size(), [&](std::size_t i) { return homes.of_chunk(numbers[i]); },
+      OtherNodes::stay_out, copy);
+}
+
 Result<std::shared_ptr<const Image>> CpuImage::with_updates(const Overlay& overlay) const {
   GYRE_FAULT_POINT(host_alloc);
   try {
@@ -301,19 +332,22 @@ Result<std::shared_ptr<const Image>> CpuImage::with_updates(const Overlay& overl
         }
       }
     });
-    const auto own_copy = [this](std::shared_ptr<HugeBuffer>& shared) -> Result<void> {
+    const auto own_memory = [this](std::shared_ptr<HugeBuffer>& shared) -> Result<void> {
       auto buffer = HugeBuffer::allocate(shared->size(), core_->memory());
       if (!buffer) return forward_error(buffer);
-      std::memcpy(buffer->data(), shared->data(), shared->size());
       shared = std::make_shared<HugeBuffer>(std::move(*buffer));
       return {};
     };
+    std::vector<std::size_t> own_chunks;
     for (std::size_t chunk = 0; chunk < updated.chunks.size(); ++chunk) {
       if (!changed[chunk]) continue;
-      if (auto copied = own_copy(updated.chunks[chunk]); !copied) return forward_error(copied);
+      if (auto made = own_memory(updated.chunks[chunk]); !made) return forward_error(made);
+      own_chunks.push_back(chunk);
     }
+    if (auto copied = copy_chunks(own_chunks, updated); !copied) return forward_error(copied);
     if (tail_changed) {
-      if (auto copied = own_copy(updated.tail); !copied) return forward_error(copied);
+      if (auto made = own_memory(updated.tail); !made) return forward_error(made);
+      std::memcpy(updated.tail->data(), storage_.tail->data(), storage_.tail->size());
     }
 
     const std::uint64_t row_bytes = geometry_.row_bytes;

@@ -68,6 +68,8 @@ class CpuImage final : public Image {
                    std::uint64_t first_item, std::uint64_t items, std::uint8_t* sum) const noexcept;
   void add_overlay(const Overlay& overlay, const TablePart& part,
                    const Selection& selection) const noexcept;
+  // Copies the chunks of those numbers, in order, into fresh memory of `to`.
+  [[nodiscard]] Result<void> copy_chunks(std::span<const std::size_t> numbers, Storage& to) const;
 
   const std::shared_ptr<Core> core_;
   const Geometry geometry_;

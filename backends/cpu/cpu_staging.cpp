@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "backends/cpu/group_homes.hpp"
 #include "core/bytes.hpp"
 #include "core/fault_point.hpp"
 
@@ -107,7 +108,13 @@ Result<void> CpuStaging::interleave_groups(std::uint64_t first_group, std::uint6
   const std::uint64_t groups_per_task = std::max<std::uint64_t>(1, task_page_bytes / page_bytes);
   const std::uint64_t tasks = divide_rounding_up(groups, groups_per_task) * parts;
   const ScanFunctions& functions = *core_->scan().functions;
-  return core_->executor().parallel_for(tasks, [&](std::size_t task) {
+  Executor& executor = core_->executor();
+  const GroupHomes homes(layout_, parts_of_table(geometry_, layout_, core_->part_bounds()),
+                         executor.nodes());
+  const auto home = [&](std::size_t task) {
+    return homes.of_group(first_group + task / parts * groups_per_task);
+  };
+  const auto convert = [&](std::size_t task) {
     const std::uint64_t first_byte = task % parts * task_page_bytes;
     const std::uint64_t bytes = std::min(task_page_bytes, page_bytes - first_byte);
     const std::uint64_t begin = task / parts * groups_per_task;
@@ -120,7 +127,9 @@ Result<void> CpuStaging::interleave_groups(std::uint64_t first_group, std::uint6
       functions.interleave(rows + i * layout_.group_bytes() + first_byte, page_bytes, bytes,
                            columns);
     }
-  });
+  };
+  // The first touch of the image's memory: it comes to lie near the threads that will scan it.
+  return executor.parallel_for_at_home(tasks, home, OtherNodes::stay_out, convert);
 }
 
 Result<std::shared_ptr<const Image>> CpuStaging::seal() {

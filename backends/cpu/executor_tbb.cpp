@@ -31,7 +31,7 @@ class PinnedWorkers final : public tbb::task_scheduler_observer {
         static_cast<unsigned>(tbb::this_task_arena::current_thread_index()));
   }
   void on_scheduler_exit(bool is_worker) override {
-    if (is_worker) processors_.release_this_thread();
+    if (is_worker) processors_.admit_this_thread();
   }
 
  private:

@@ -29,7 +29,7 @@ void Processors::pin_this_thread(unsigned index) const noexcept {
   }
 }
 
-void Processors::release_this_thread() const noexcept {
+void Processors::admit_this_thread() const noexcept {
   (void)sched_setaffinity(0, sizeof set_, &set_);
 }
 

@@ -5,11 +5,17 @@
 
 namespace gyre::cpu {
 
-// The processors that this process may run on when this is made. A value; its functions are
-// thread-safe.
+// Processors that threads may run on. A value; its functions are thread-safe.
 class Processors {
  public:
+  // Those that this process may run on when this is made.
   Processors() noexcept;
+  explicit Processors(const cpu_set_t& set) noexcept : set_(set) {}
+
+  [[nodiscard]] const cpu_set_t& set() const noexcept { return set_; }
+  [[nodiscard]] bool has(unsigned processor) const noexcept {
+    return processor < CPU_SETSIZE && CPU_ISSET(processor, &set_);
+  }
 
   // At least one.
   [[nodiscard]] unsigned count() const noexcept;
@@ -17,8 +23,8 @@ class Processors {
   // Keeps the calling thread on processor number `index` modulo count(). Advice: where the system
   // refuses, the thread goes on running anywhere.
   void pin_this_thread(unsigned index) const noexcept;
-  // Lets the calling thread run on all of them again.
-  void release_this_thread() const noexcept;
+  // Lets the calling thread run on all of them, and on no others. Advice as well.
+  void admit_this_thread() const noexcept;
 
  private:
   cpu_set_t set_;

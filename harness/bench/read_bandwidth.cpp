@@ -94,9 +94,11 @@ Result<std::uint64_t> read_all(cpu::Executor& executor,
   }
   const Sum sum = widest_sum();
   std::atomic<std::uint64_t> total{0};
-  auto done = executor.parallel_for(pieces.size(), [&](std::size_t task) {
-    total.fetch_add(sum(pieces[task].data(), pieces[task].size()));
-  });
+  auto done = executor.parallel_for_at_home(
+      pieces.size(),
+      [&](std::size_t task) { return cpu::node_of_part(task, pieces.size(), executor.nodes()); },
+      cpu::OtherNodes::help,
+      [&](std::size_t task) { total.fetch_add(sum(pieces[task].data(), pieces[task].size())); });
   if (!done) return forward_error(done);
   return total.load();
 }

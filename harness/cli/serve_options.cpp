@@ -49,8 +49,10 @@ void add_serve_options(Options& options) {
       "(slow, for comparison)")("kernel", text("NAME"),
                                 "force the scan kernel: avx512gfni, avx512, avx2 or portable")(
       "expansion-kernel", text("NAME"), "force the kernel that expands keys")(
-      "executor", text("NAME"), "force tbb or pool")(
-      "threads", number(0), "threads of one pass; 0: as many as may run at once")(
+      "executor", text("NAME"),
+      "force tbb or pool; by itself tbb, on machines of several memory nodes pool, which keeps "
+      "threads to the memory near them")("threads", number(0),
+                                         "threads of one pass; 0: as many as may run at once")(
       "pin-threads", po::bool_switch(),
       "keep the threads that work on passes each on one processor: for machines that serve nothing "
       "else")("memory-limit-bytes", number(0),
