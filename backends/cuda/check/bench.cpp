@@ -302,7 +302,8 @@ class Bench {
           // Several at once, so that the batched kernels are the ones that are looked at.
           const std::vector<Query> queries(33, Query{.kind = kind, .key = &key, .overlay = &none});
           std::vector<std::byte> answers(queries.size() * bytes);
-          if (auto done = (*runner)->run(made.memory.words(), made.layout, queries, answers);
+          if (auto done = (*runner)->run(made.memory.words(), made.layout, queries, answers,
+                                         PassLimits{}.batch);
               !done) {
             return done;
           }
@@ -357,8 +358,9 @@ class Bench {
       queries.push_back({.kind = kind, .key = &key, .overlay = &none});
     }
     std::vector<std::byte> answers(count * made.geometry.answer_bytes(kind));
-    auto times =
-        measure([&] { return (*runner)->run(made.memory.words(), made.layout, queries, answers); });
+    auto times = measure([&] {
+      return (*runner)->run(made.memory.words(), made.layout, queries, answers, PassLimits{}.batch);
+    });
     if (!times) return forward_error(times);
     const double rate = static_cast<double>(size) * static_cast<double>(count) / times->median;
     std::printf(
