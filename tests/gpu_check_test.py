@@ -7,12 +7,14 @@ Usage: gpu_check_test.py SOURCE_ROOT
 import importlib.machinery
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 SCRIPT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve() / "scripts" / "gpu-check"
 
@@ -46,7 +48,10 @@ class GpuCheckTest(unittest.TestCase):
         return str(path)
 
     def check(self, text, seconds=60, suite=None):
-        return gpu_check.check(self.program(text), None, suite, time.monotonic() + seconds)
+        return gpu_check.check(self.program(text), None, suite, gpu_check.Time(seconds))
+
+    def step(self, found, name):
+        return next(step for step in found["steps"] if step["step"] == name)
 
     @unittest.skipIf(gpu_check.gpus_that_the_driver_shows() > 0, "this machine has a GPU")
     def test_without_a_gpu_it_says_so_in_one_sentence_and_builds_nothing(self):
@@ -77,8 +82,8 @@ class GpuCheckTest(unittest.TestCase):
         found = self.check(f"[ $1 = bench ] || exit 0\n{bench}")
         self.assertTrue(found["well"])
         self.assertEqual([step["step"] for step in found["steps"]],
-                         ["answers, small tables", "answers, larger tables", "conformance suite", "compute-sanitizer",
-                          "benchmarks"])
+                         ["conformance suite", "compute-sanitizer", "answers, small tables", "benchmarks that matter most",
+                          "answers, larger tables", "other benchmarks"])
         self.assertEqual(len(found["steps"][-1]["results"]), 3)
         self.assertEqual([(one["route"], one["second"], one["times_as_fast"]) for one in found["routes_that_won"]],
                          [("tensor-bytes", "and-xor", 2.0)])
@@ -90,10 +95,10 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_a_suite_that_was_carried_is_run(self):
         found = self.check("exit 0", suite="/bin/false")
-        self.assertEqual(found["steps"][0]["step"], "conformance suite")
+        self.assertEqual(self.step(found, "conformance suite")["status"], 1)
         self.assertFalse(found["well"])
         found = self.check("exit 0", suite=str(self.folder / "nothing"))
-        self.assertEqual(found["steps"][0]["status"], "did not start")
+        self.assertEqual(self.step(found, "conformance suite")["status"], "did not start")
         self.assertFalse(found["well"])
 
     def test_a_suite_that_skips_everything_has_shown_nothing(self):
@@ -101,22 +106,85 @@ class GpuCheckTest(unittest.TestCase):
         suite.write_text("#!/bin/sh\necho '[  PASSED  ] 0 tests.'\necho '[  SKIPPED ] 15 tests, listed below:'\n")
         suite.chmod(0o755)
         found = self.check("exit 0", suite=str(suite))
-        self.assertEqual(found["steps"][0]["status"], "ran no test")
+        self.assertEqual(self.step(found, "conformance suite")["status"], "ran no test")
         self.assertFalse(found["well"])
 
     def test_what_was_measured_before_time_was_up_is_kept(self):
         line = json.dumps(measured("and-xor", 0.2))
         found = self.check(f"[ $1 = bench ] || exit 0\necho '{line}'\nprintf '{{\"cut'\nexec sleep 30", seconds=3)
-        self.assertEqual(found["steps"][-1]["status"], "timed out")
-        self.assertEqual(found["steps"][-1]["results"][0]["route"], "and-xor")
-        self.assertEqual(found["steps"][-1]["results"][1], {"unreadable": '{"cut', "right": False})
+        step = self.step(found, "benchmarks that matter most")
+        self.assertEqual(step["status"], "timed out")
+        self.assertEqual(step["results"][0]["route"], "and-xor")
+        self.assertEqual(step["results"][1], {"unreadable": '{"cut', "right": False})
+        # Nothing is begun when time is up, and what was not shown is not well.
+        self.assertEqual(self.step(found, "other benchmarks")["status"], "did not run: time was up")
         self.assertFalse(found["well"])
+
+    def test_a_child_that_hangs_is_killed_with_all_that_it_started(self):
+        # The child of a child keeps what they print to open, as a compiler behind ninja would.
+        begun = time.monotonic()
+        done = gpu_check.run([self.program("sleep 60 &\necho $!\nwait")], 1)
+        self.assertLess(time.monotonic() - begun, 30)
+        self.assertEqual(done.status, "timed out")
+        state = pathlib.Path(f"/proc/{int(done.out)}/stat")
+        for _ in range(100):  # until whoever inherits it has noticed
+            if not state.exists() or state.read_text().split()[2] == "Z":
+                return
+            time.sleep(0.1)
+        self.fail("the grandchild lives")
+
+    def run_all(self, tools, gpus=1):
+        """With programs of the test's in place of tools; what is in the file."""
+        folder, path = self.folder / "tools", self.folder / "results.json"
+        folder.mkdir()
+        for name in ("nvcc", "g++", "meson", "ninja", "nvidia-smi"):
+            (folder / name).write_text("#!/bin/sh\n" + tools.get(name, "exit 0") + "\n")
+            (folder / name).chmod(0o755)
+        build = self.folder / "build"
+        (build / "backends" / "cuda" / "check").mkdir(parents=True)
+        program = build / "backends" / "cuda" / "check" / "gyre-gpu-check"
+        program.write_text("#!/bin/sh\n" + tools.get("program", "exit 0") + "\n")
+        program.chmod(0o755)
+        begun = time.monotonic()
+        with unittest.mock.patch.dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"), \
+                unittest.mock.patch.multiple(gpu_check, gpus_that_the_driver_shows=lambda seconds: gpus, CONFIGURING=1,
+                                             BUILDING=1, ASKING=1, sanitizer_here=lambda: None):
+            well = gpu_check.run_all(build, self.folder / "bundle", path, gpu_check.Time(6))
+        self.assertLess(time.monotonic() - begun, 30)
+        found = json.loads(path.read_text())
+        self.assertEqual(found["well"], well)
+        return found
+
+    def test_whatever_hangs_there_are_results_that_say_so(self):
+        found = self.run_all({}, gpus=None)
+        self.assertEqual(found["steps"], [{"step": "look for a GPU", "status": "the driver did not answer"}])
+        self.assertFalse(found["well"])
+
+    def test_a_build_that_hangs_is_in_the_results(self):
+        for tool, what in (("meson", "meson could not configure the build"), ("ninja", "the build failed")):
+            with self.subTest(tool):
+                self.setUp()
+                found = self.run_all({tool: "sleep 60"})
+                self.assertEqual(found["steps"], [{"step": "build", "status": f"{what}: timed out"}])
+                self.assertFalse(found["well"])
+
+    def test_a_gpu_that_hangs_when_it_is_asked_is_in_the_results(self):
+        found = self.run_all({"program": "sleep 60"})
+        self.assertEqual(found["steps"], [{"step": "ask for the device", "status": "timed out"}])
+
+    def test_all_of_it(self):
+        found = self.run_all({"program": "[ $1 = device ] && echo '{\"gpu\": \"a card\"}'; exit 0"})
+        self.assertEqual(found["device"], {"gpu": "a card"})
+        self.assertTrue(found["well"])
+        self.assertEqual(found["steps"][-1]["step"], "other benchmarks")
 
     def test_only_what_differs_in_nothing_but_its_route_is_compared(self):
         alone = [measured("and-xor", 0.2, batch=1), measured("tensor-bits", 0.1, batch=8),
                  {"name": "pass", "skipped": "time was up"}, {"name": "ceiling_read"}]
         self.assertEqual(gpu_check.winners(alone), [])
         self.assertEqual(len(gpu_check.winners(alone + [measured("and-xor", 0.3, batch=8)])), 1)
+        # The same one measured twice has no rival.
+        self.assertEqual(gpu_check.winners(alone + [measured("and-xor", 0.1, batch=1)]), [])
 
 
 if __name__ == "__main__":

@@ -32,35 +32,76 @@ bool inside(std::uint64_t offset, std::uint64_t count, const Geometry& geometry)
          count <= geometry.bytes() - offset;
 }
 
-class PinnedBuffer final : public device::HostBuffer {
+class TransferBuffer final : public device::HostBuffer {
  public:
-  explicit PinnedBuffer(PinnedMemory memory) noexcept : memory_(std::move(memory)) {}
-  [[nodiscard]] std::span<std::byte> bytes() noexcept override {
-    return {memory_.as<std::byte>(), memory_.bytes()};
-  }
+  explicit TransferBuffer(TransferMemory memory) noexcept : memory_(std::move(memory)) {}
+  [[nodiscard]] std::span<std::byte> bytes() noexcept override { return memory_.bytes(); }
 
  private:
-  PinnedMemory memory_;
-};
-
-class PlainBuffer final : public device::HostBuffer {
- public:
-  explicit PlainBuffer(std::uint64_t bytes) : bytes_(static_cast<std::size_t>(bytes)) {}
-  [[nodiscard]] std::span<std::byte> bytes() noexcept override { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
+  TransferMemory memory_;
 };
 
 }  // namespace
 
 CudaDevice::~CudaDevice() = default;
 
+void CudaDevice::hold() noexcept {
+  const std::lock_guard lock(mutex_);
+  ++holds_;
+}
+
+void CudaDevice::let_go() noexcept {
+  const std::lock_guard pass_lock(pass_mutex_);
+  const std::lock_guard lock(mutex_);
+  if (--holds_ > 0) return;
+  idle_lanes_.clear();
+  runner_.reset();
+  count_runner();
+}
+
+Result<void> CudaDevice::make_runner() {
+  if (runner_) return {};
+  auto made = PassRunner::create(gpu_, limits_);
+  if (!made) return forward_error(made);
+  runner_ = std::move(*made);
+  return {};
+}
+
+void CudaDevice::count_runner() noexcept {
+  const std::uint64_t bytes = runner_ ? runner_->memory_bytes() : 0;
+  *used_bytes_ += bytes - counted_runner_bytes_;
+  counted_runner_bytes_ = bytes;
+}
+
+Result<std::uint32_t> CudaDevice::make_room_for_passes(const TableLayout& layout) {
+  const std::lock_guard lock(pass_mutex_);
+  if (auto made = make_runner(); !made) return forward_error(made);
+  // A table that nobody can ask anything is of no use. More at once are only faster.
+  if (auto one = runner_->reserve(layout, 1, 0); !one) return forward_error(one);
+  std::uint32_t queries = limits_.batch;
+  std::uint64_t overlay_bytes = std::min(limits_.overlay_bytes, layout.words() * word_bytes);
+  for (;; queries = std::max(queries / 2, 1U), overlay_bytes /= 2) {
+    auto more = runner_->reserve(layout, queries, overlay_bytes);
+    if (more) break;  // at the latest with what is there already
+    if (more.error().code != ErrorCode::device_out_of_memory) return forward_error(more);
+  }
+  count_runner();
+  return queries;
+}
+
 Result<device::BufferId> CudaDevice::allocate(const Geometry& geometry) try {
+  Hold hold(*this);
   const TableLayout layout = layout_of(geometry);
+  // Rows will need one on their way.
+  auto lane = take_lane();
+  if (!lane) return forward_error(lane);
+  give_back(std::move(*lane));
   auto memory = TableMemory::create(gpu_, used_bytes_, layout.words());
   if (!memory) return forward_error(memory);
-  return keep(std::make_shared<Table>(Table{geometry, layout, std::move(*memory), nullptr}));
+  auto batch = make_room_for_passes(layout);
+  if (!batch) return forward_error(batch);
+  return keep(std::make_shared<Table>(
+      Table{std::move(hold), geometry, layout, std::move(*memory), *batch, nullptr}));
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
 }
@@ -75,6 +116,7 @@ Result<device::BufferId> CudaDevice::allocate_copy(
     device::BufferId from, std::span<const device::ByteRange> writable) try {
   const auto source = find(from);
   if (!source) return misused();
+  Hold hold(*this);
   std::vector<WordRange> ranges;
   for (const device::ByteRange& range : writable) {
     if (!inside(range.offset, range.bytes, source->geometry)) return misused();
@@ -90,8 +132,8 @@ Result<device::BufferId> CudaDevice::allocate_copy(
   give_back(std::move(*lane));
   if (!copied) return forward_error(copied);
   if (!done) return forward_error(done);
-  return keep(std::make_shared<Table>(
-      Table{source->geometry, source->layout, std::move(*memory), nullptr}));
+  return keep(std::make_shared<Table>(Table{std::move(hold), source->geometry, source->layout,
+                                            std::move(*memory), source->batch, nullptr}));
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
 }
@@ -116,10 +158,9 @@ std::shared_ptr<CudaDevice::Table> CudaDevice::find(device::BufferId buffer) con
 }
 
 Result<std::unique_ptr<device::HostBuffer>> CudaDevice::host_buffer(std::uint64_t bytes) try {
-  auto pinned = PinnedMemory::create(gpu_, bytes);
-  if (pinned) return std::make_unique<PinnedBuffer>(std::move(*pinned));
-  if (pinned.error().code != ErrorCode::out_of_memory) return forward_error(pinned);
-  return std::make_unique<PlainBuffer>(bytes);
+  auto memory = TransferMemory::create(gpu_, bytes);
+  if (!memory) return forward_error(memory);
+  return std::make_unique<TransferBuffer>(std::move(*memory));
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
 }
@@ -234,12 +275,11 @@ Result<void> CudaDevice::run(const device::Scan& scan, std::span<std::byte> answ
   const auto table = find(scan.rows);
   if (!table) return misused();
   const std::lock_guard lock(pass_mutex_);
-  if (!runner_) {
-    auto made = PassRunner::create(gpu_, limits_);
-    if (!made) return forward_error(made);
-    runner_ = std::move(*made);
-  }
-  return runner_->run(table->memory.words(), table->layout, scan.queries, answers);
+  if (auto made = make_runner(); !made) return made;
+  auto done =
+      runner_->run(table->memory.words(), table->layout, scan.queries, answers, table->batch);
+  count_runner();
+  return done;
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "backends/cuda/gpu.hpp"
@@ -16,6 +17,11 @@
 namespace gyre::cuda {
 
 // Thread-safe as the seam says. Passes run one at a time: each has the whole GPU.
+//
+// What a pass works with is reserved together with a table: for one query at least, or the table is
+// refused (device_out_of_memory); for as many as may share a scan, and for overlays, where there is
+// room. It stays until the last table goes. Only overlays larger than PassLimits::overlay_bytes can
+// make a pass find too little room.
 class CudaDevice final : public device::Device {
  public:
   explicit CudaDevice(std::shared_ptr<Gpu> gpu, const PassLimits& limits = {})
@@ -50,10 +56,27 @@ class CudaDevice final : public device::Device {
     std::unique_ptr<Stream> stream;
     GpuMemory rows;
   };
+  // Who holds one keeps lanes and the runner with what it reserved.
+  class Hold {
+   public:
+    explicit Hold(CudaDevice& device) noexcept : device_(&device) { device.hold(); }
+    Hold(Hold&& other) noexcept : device_(std::exchange(other.device_, nullptr)) {}
+    Hold& operator=(Hold&&) = delete;
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    ~Hold() {
+      if (device_ != nullptr) device_->let_go();
+    }
+
+   private:
+    CudaDevice* device_;
+  };
   struct Table {
+    Hold hold;  // goes last
     Geometry geometry;
     TableLayout layout;
     TableMemory memory;
+    std::uint32_t batch;              // queries that may share a scan of it
     std::unique_ptr<Lane> uploading;  // while copies into it are under way
   };
 
@@ -61,6 +84,14 @@ class CudaDevice final : public device::Device {
   [[nodiscard]] std::shared_ptr<Table> find(device::BufferId buffer) const;
   // May throw bad_alloc.
   [[nodiscard]] device::BufferId keep(std::shared_ptr<Table> table);
+  void hold() noexcept;
+  void let_go() noexcept;
+  // How many queries may share a scan. May throw bad_alloc.
+  [[nodiscard]] Result<std::uint32_t> make_room_for_passes(const TableLayout& layout);
+  // REQUIRES: pass_mutex_. May throw bad_alloc.
+  [[nodiscard]] Result<void> make_runner();
+  // REQUIRES: pass_mutex_.
+  void count_runner() noexcept;
   [[nodiscard]] Result<std::unique_ptr<Lane>> take_lane();
   void give_back(std::unique_ptr<Lane> lane) noexcept;
   [[nodiscard]] Result<void> send(const Table& table, Lane& lane, std::uint64_t offset,
@@ -71,12 +102,14 @@ class CudaDevice final : public device::Device {
   const std::shared_ptr<Gpu> gpu_;
   const PassLimits limits_;
   const PieceAccount used_bytes_ = std::make_shared<std::atomic<std::uint64_t>>(0);
-  mutable std::mutex mutex_;  // of what follows
-  device::BufferId next_id_ = 1;
-  std::map<device::BufferId, std::shared_ptr<Table>> tables_;
-  std::vector<std::unique_ptr<Lane>> idle_lanes_;
-  std::mutex pass_mutex_;  // of what follows
+  std::mutex pass_mutex_;  // of what follows; taken before mutex_ where both are
   std::unique_ptr<PassRunner> runner_;
+  std::uint64_t counted_runner_bytes_ = 0;  // in used_bytes_
+  mutable std::mutex mutex_;                // of what follows
+  std::uint64_t holds_ = 0;
+  device::BufferId next_id_ = 1;
+  std::vector<std::unique_ptr<Lane>> idle_lanes_;
+  std::map<device::BufferId, std::shared_ptr<Table>> tables_;  // last: its holds need the rest
 };
 
 }  // namespace gyre::cuda

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -149,10 +150,10 @@ class GpuBuffer {
     if (memory_ != nullptr) (gpu_.get()->*give_back)(memory_);
   }
 
-  // At least that large from now on; what it held is lost if it must grow.
+  // At least that large from now on; what it held is lost if it must grow. After an error it is as
+  // before: what was once reserved is never lost for the sake of more.
   [[nodiscard]] Result<void> reserve(const std::shared_ptr<Gpu>& gpu, std::uint64_t bytes) {
     if (bytes <= bytes_) return {};
-    *this = GpuBuffer();  // first: both might not fit
     auto larger = create(gpu, bytes);
     if (!larger) return forward_error(larger);
     *this = std::move(*larger);
@@ -173,5 +174,43 @@ class GpuBuffer {
 
 using GpuMemory = GpuBuffer<&Gpu::allocate, &Gpu::free>;
 using PinnedMemory = GpuBuffer<&Gpu::allocate_host, &Gpu::free_host>;
+
+// Host memory for copies to and from a GPU: pinned, or ordinary where nothing can be pinned, which
+// is only slower.
+class TransferMemory {
+ public:
+  TransferMemory() = default;
+  // May throw bad_alloc. Errors: device_failed.
+  [[nodiscard]] static Result<TransferMemory> create(const std::shared_ptr<Gpu>& gpu,
+                                                     std::uint64_t bytes) {
+    TransferMemory memory;
+    auto pinned = PinnedMemory::create(gpu, bytes);
+    if (pinned) {
+      memory.pinned_ = std::move(*pinned);
+    } else if (pinned.error().code == ErrorCode::out_of_memory) {
+      memory.ordinary_.resize(static_cast<std::size_t>(bytes));
+    } else {
+      return forward_error(pinned);
+    }
+    return memory;
+  }
+  // As GpuBuffer::reserve().
+  [[nodiscard]] Result<void> reserve(const std::shared_ptr<Gpu>& gpu, std::uint64_t bytes) {
+    if (bytes <= this->bytes().size()) return {};
+    auto larger = create(gpu, bytes);
+    if (!larger) return forward_error(larger);
+    *this = std::move(*larger);
+    return {};
+  }
+
+  [[nodiscard]] std::span<std::byte> bytes() noexcept {
+    if (!ordinary_.empty()) return ordinary_;
+    return {pinned_.as<std::byte>(), static_cast<std::size_t>(pinned_.bytes())};
+  }
+
+ private:
+  PinnedMemory pinned_;
+  std::vector<std::byte> ordinary_;
+};
 
 }  // namespace gyre::cuda

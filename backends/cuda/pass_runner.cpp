@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include "backends/cuda/any_scan_step.hpp"
@@ -25,6 +26,13 @@ constexpr std::uint64_t window_pages = leaf_pages * ExpandStep::nodes_per_block;
 // Thread blocks of a scan for each multiprocessor: several rounds of what runs at once, so that the
 // last round's idle ones matter little.
 constexpr unsigned blocks_per_multiprocessor = 16;
+
+// What lies before a block of parameters at most, so that it begins where it may.
+constexpr std::uint64_t parameter_alignment = 16;
+
+std::uint64_t leaves_of(const TableLayout& layout, const QueryShape& shape) noexcept {
+  return dpf::leaves_for(layout.pages * shape.records_per_page);
+}
 
 // Overlay batches are shared by the overlays that contain them: the same batches, the same content.
 std::vector<const OverlayBatch*> batches_of(const Overlay& overlay) {
@@ -68,6 +76,48 @@ std::uint32_t batch_for(const QueryShape& shape, const PassLimits& limits) noexc
   return queries;
 }
 
+void PassNeeds::raise_to(const PassNeeds& other) noexcept {
+  for (const auto member :
+       {&PassNeeds::masks, &PassNeeds::bits, &PassNeeds::nodes, &PassNeeds::upper_nodes,
+        &PassNeeds::accumulators, &PassNeeds::plain, &PassNeeds::answers, &PassNeeds::parameters}) {
+    this->*member = std::max(this->*member, other.*member);
+  }
+}
+
+PassNeeds needs_of(const TableLayout& layout, const QueryShape& shape, std::uint32_t queries,
+                   const PassLimits& limits) noexcept {
+  const ScanTile tile = tile_for(shape, limits.route, queries);
+  const std::uint32_t slots = slots_for(tile, queries);
+  std::uint64_t chunk_leaves = 0;  // the most that a chunk has
+  std::uint64_t chunk_groups = 0;
+  for (Chunk chunk; chunk.end_page < layout.pages;) {
+    chunk = next_chunk(chunk, layout, shape, slots, limits);
+    chunk_leaves = std::max(chunk_leaves, chunk.leaves(shape));
+    chunk_groups = std::max(chunk_groups, chunk.groups());
+  }
+  const MaskLayout masks{shape.records_per_page, slots, tile.groups_together()};
+  PassNeeds needs{
+      .masks = masks.words(chunk_groups) * word_bytes,
+      .bits = chunk_leaves * queries * leaf_bytes,
+      .accumulators = shape.accumulator_words() * slots * word_bytes,
+      .plain = std::uint64_t{shape.record_words} * queries * word_bytes,
+      .answers = std::uint64_t{shape.record_words} * queries * word_bytes,
+  };
+  const std::uint64_t leaves = leaves_of(layout, shape);
+  const unsigned tiers = tiers_for(leaves);
+  if (tiers == 0) return needs;  // the host expands
+  // A chunk that begins in the middle of a node's leaves has a node more.
+  needs.nodes = (nodes_at(levels_per_tier, chunk_leaves) + 1) * queries * leaf_bytes;
+  if (tiers > limits.chunk_tiers) {
+    needs.upper_nodes =
+        nodes_at(limits.chunk_tiers * levels_per_tier, leaves) * queries * leaf_bytes;
+  }
+  needs.parameters =
+      queries * (sizeof(TreeCorrections) + nodes_at(tiers * levels_per_tier, leaves) * leaf_bytes) +
+      2 * parameter_alignment;
+  return needs;
+}
+
 // Queries of one kind that share a scan.
 struct PassRunner::Batch {
   struct OverlayPart {
@@ -97,8 +147,6 @@ struct PassRunner::Batch {
   std::uint64_t keys_at = 0;
   std::uint64_t tops_at = 0;
   std::uint64_t top_stride = 0;
-  std::uint64_t chunk_leaves = 0;  // the most that a chunk has
-  std::uint64_t chunk_groups = 0;
 
   // The nodes from which chunks are expanded.
   const dpf::Block* ancestors = nullptr;
@@ -121,16 +169,11 @@ struct PassRunner::Batch {
 void PassRunner::Batch::prepare(const PassLimits& limits) {
   tile = tile_for(shape, limits.route, count());
   slots = slots_for(tile, count());
-  leaves = dpf::leaves_for(layout.pages * shape.records_per_page);
+  leaves = leaves_of(layout, shape);
   tiers = tiers_for(leaves);
   chunk_tiers = std::min(tiers, limits.chunk_tiers);
   sort_by_kind_of_selection();
   collect_overlays();
-  for (Chunk chunk; chunk.end_page < layout.pages;) {
-    chunk = next_chunk(chunk, layout, shape, slots, limits);
-    chunk_leaves = std::max(chunk_leaves, chunk.leaves(shape));
-    chunk_groups = std::max(chunk_groups, chunk.groups());
-  }
 }
 
 void PassRunner::Batch::sort_by_kind_of_selection() {
@@ -229,8 +272,67 @@ PassRunner::~PassRunner() {
   if (scanning_) static_cast<void>(scanning_->synchronize());
 }
 
+// Calls visit(buffer, bytes) for each of a runner's buffers; stops where it fails.
+template <typename Visit>
+void PassRunner::for_each_buffer(auto& runner, const PassNeeds& needs, const Visit& visit) {
+  for (auto& side : runner.sides_) {
+    visit(side.masks, needs.masks);
+    visit(side.bits, needs.bits);
+    visit(side.nodes, needs.nodes);
+  }
+  for (auto& nodes : runner.upper_nodes_) visit(nodes, needs.upper_nodes);
+  visit(runner.accumulators_, needs.accumulators);
+  visit(runner.plain_, needs.plain);
+  visit(runner.answers_, needs.answers);
+  visit(runner.parameters_, needs.parameters);
+}
+
+std::uint64_t PassRunner::memory_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  for_each_buffer(*this, {},
+                  [&](const GpuMemory& buffer, std::uint64_t) { bytes += buffer.bytes(); });
+  return bytes;
+}
+
+Result<void> PassRunner::raise_to(const PassNeeds& needs) {
+  struct Grown {
+    GpuMemory* buffer;
+    GpuMemory memory;
+  };
+  std::vector<Grown> grown;
+  Result<void> done;
+  for_each_buffer(*this, needs, [&](GpuMemory& buffer, std::uint64_t bytes) {
+    if (!done || bytes <= buffer.bytes()) return;
+    auto larger = GpuMemory::create(gpu_, bytes);
+    if (larger) {
+      grown.push_back({&buffer, std::move(*larger)});
+    } else {
+      done = forward_error(larger);
+    }
+  });
+  if (!done) return done;
+  if (auto down = answers_down_.reserve(gpu_, needs.answers); !down) return down;
+  for (Grown& each : grown) *each.buffer = std::move(each.memory);
+  return {};
+}
+
+Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t queries,
+                                 std::uint64_t overlay_bytes) {
+  PassNeeds needs;
+  for (const QueryShape& shape : {QueryShape::of_pages(layout), QueryShape::of_rows(layout)}) {
+    // Fewer can take more of one buffer: their chunks are larger.
+    const std::uint32_t most = std::min(queries, batch_for(shape, limits_));
+    for (std::uint32_t count = 1; count <= most; ++count) {
+      needs.raise_to(needs_of(layout, shape, count, limits_));
+    }
+  }
+  needs.parameters += overlay_bytes;
+  return raise_to(needs);
+}
+
 Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layout,
-                             std::span<const Query> queries, std::span<std::byte> answers) {
+                             std::span<const Query> queries, std::span<std::byte> answers,
+                             std::uint32_t most) {
   // Where a page is one row, both kinds ask for the same.
   const bool one_kind = layout.rows_per_page() == 1;
   for (const QueryKind kind : {QueryKind::page, QueryKind::row}) {
@@ -240,11 +342,11 @@ Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layo
     like.layout = layout;
     like.shape =
         kind == QueryKind::page ? QueryShape::of_pages(layout) : QueryShape::of_rows(layout);
-    const std::uint32_t most = batch_for(like.shape, limits_);
+    const std::uint32_t together = std::min(most, batch_for(like.shape, limits_));
     Batch batch = like;
     const auto run_and_clear = [&]() -> Result<void> {
       if (batch.queries.empty()) return {};
-      auto done = run_batch(batch);
+      auto done = run_batch_or_fail(batch);
       // Whatever failed: no copy may go on into or out of memory that is used for something else.
       const auto expanding = expanding_->synchronize();
       const auto scanning = scanning_->synchronize();
@@ -257,7 +359,7 @@ Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layo
       if (one_kind || query.kind == kind) {
         batch.queries.push_back(&query);
         batch.answers.push_back(answer);
-        if (batch.queries.size() == most) {
+        if (batch.queries.size() == together) {
           if (auto done = run_and_clear(); !done) return done;
         }
       }
@@ -268,9 +370,19 @@ Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layo
   return {};
 }
 
+// An exception must not pass by the wait for what is under way already.
+Result<void> PassRunner::run_batch_or_fail(Batch& batch) try {
+  return run_batch(batch);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory, "no host memory for a pass");
+}
+
 Result<void> PassRunner::run_batch(Batch& batch) {
   batch.prepare(limits_);
-  if (auto reserved = reserve(batch); !reserved) return reserved;
+  if (auto reserved = raise_to(needs_of(batch.layout, batch.shape, batch.count(), limits_));
+      !reserved) {
+    return reserved;
+  }
   if (auto sent = upload(batch); !sent) return sent;
   if (auto expanded = expand_upper_tiers(batch); !expanded) return expanded;
   std::size_t side = 0;
@@ -282,49 +394,15 @@ Result<void> PassRunner::run_batch(Batch& batch) {
   return finish(batch);
 }
 
-Result<void> PassRunner::reserve(Batch& batch) {
-  const auto reserve_all = [&](auto& buffers, auto member, std::uint64_t bytes) -> Result<void> {
-    for (auto& buffer : buffers) {
-      if (auto reserved = (buffer.*member).reserve(gpu_, bytes); !reserved) return reserved;
-    }
-    return {};
-  };
-  const std::uint64_t masks = batch.mask_layout().words(batch.chunk_groups) * word_bytes;
-  const std::uint64_t bits = batch.chunk_leaves * batch.count() * leaf_bytes;
-  // A chunk that begins in the middle of a node's leaves has a node more.
-  const std::uint64_t nodes =
-      (nodes_at(levels_per_tier, batch.chunk_leaves) + 1) * batch.expanded * leaf_bytes;
-  const std::uint64_t record = batch.shape.record_words * word_bytes;
-  if (auto done = reserve_all(sides_, &Side::masks, masks); !done) return done;
-  if (auto done = reserve_all(sides_, &Side::bits, bits); !done) return done;
-  if (auto done = reserve_all(sides_, &Side::nodes, nodes); !done) return done;
-  if (batch.tiers > batch.chunk_tiers) {
-    for (auto& buffer : upper_nodes_) {
-      const std::uint64_t upper =
-          nodes_at(batch.chunk_tiers * levels_per_tier, batch.leaves) * batch.expanded * leaf_bytes;
-      if (auto done = buffer.reserve(gpu_, upper); !done) return done;
-    }
-  }
-  if (auto done =
-          accumulators_.reserve(gpu_, batch.shape.accumulator_words() * batch.slots * word_bytes);
-      !done) {
-    return done;
-  }
-  if (auto done = plain_.reserve(gpu_, record * batch.count()); !done) return done;
-  if (auto done = answers_.reserve(gpu_, record * batch.count()); !done) return done;
-  return answers_down_.reserve(gpu_, record * batch.count());
-}
-
 Result<void> PassRunner::upload(Batch& batch) {
   const ParameterBlock block = batch.parameters();
   const auto bytes = block.bytes();
   if (!bytes.empty()) {
     if (auto done = parameters_.reserve(gpu_, bytes.size()); !done) return done;
     if (auto done = parameters_up_.reserve(gpu_, bytes.size()); !done) return done;
-    std::memcpy(parameters_up_.as<std::byte>(), bytes.data(), bytes.size());
-    if (auto done = expanding_->copy_up(parameters_.as<std::byte>(), parameters_up_.as<std::byte>(),
-                                        bytes.size());
-        !done) {
+    std::byte* const up = parameters_up_.bytes().data();
+    std::memcpy(up, bytes.data(), bytes.size());
+    if (auto done = expanding_->copy_up(parameters_.as<std::byte>(), up, bytes.size()); !done) {
       return done;
     }
   }
@@ -476,7 +554,7 @@ Result<void> PassRunner::finish(const Batch& batch) {
                         .answers = answers_.as<std::uint32_t>()};
   if (auto done = scanning_->run(step); !done) return done;
   const std::uint64_t bytes = batch.shape.record_words * word_bytes;
-  auto* const down = answers_down_.as<std::byte>();
+  std::byte* const down = answers_down_.bytes().data();
   if (auto done = scanning_->copy_down(down, answers_.as<void>(), bytes * batch.count()); !done) {
     return done;
   }

@@ -27,6 +27,8 @@ struct PassLimits {
   // answers. Beside them are only keys, overlays and a few nodes. One query gets what it needs.
   std::uint64_t scratch_bytes = std::uint64_t{640} << 20U;
   std::uint32_t batch = 128;  // queries that share a scan, at most
+  // Rows of overlays that go up with a pass's keys: room for so much is kept where there is some.
+  std::uint64_t overlay_bytes = std::uint64_t{64} << 20U;
   // Tiers of the trees that are expanded chunk by chunk, 1 or 2; those above, for the whole table
   // at once: their nodes are few.
   unsigned chunk_tiers = 2;
@@ -45,6 +47,23 @@ struct PassLimits {
 // How many queries share a scan: as many as the limits allow, at least one.
 [[nodiscard]] std::uint32_t batch_for(const QueryShape& shape, const PassLimits& limits) noexcept;
 
+// What a batch takes of a device's memory beside overlays: bytes of each buffer.
+struct PassNeeds {
+  std::uint64_t masks = 0;  // three that there are twice
+  std::uint64_t bits = 0;
+  std::uint64_t nodes = 0;
+  std::uint64_t upper_nodes = 0;  // twice, too
+  std::uint64_t accumulators = 0;
+  std::uint64_t plain = 0;
+  std::uint64_t answers = 0;
+  std::uint64_t parameters = 0;
+
+  // The larger of both, buffer by buffer.
+  void raise_to(const PassNeeds& other) noexcept;
+};
+[[nodiscard]] PassNeeds needs_of(const TableLayout& layout, const QueryShape& shape,
+                                 std::uint32_t queries, const PassLimits& limits) noexcept;
+
 // For one thread at a time. Holds what memory it needed until it is destroyed.
 class PassRunner {
  public:
@@ -55,11 +74,20 @@ class PassRunner {
   PassRunner& operator=(const PassRunner&) = delete;
   ~PassRunner();
 
-  // Answers of the queries, one after another. REQUIRES: an image of that layout, queries as
-  // core/backend.hpp wants them, answers of Pass::answer_bytes. Errors: device_failed,
-  // device_out_of_memory, out_of_memory.
+  // Takes what passes over such a table need in which up to so many queries share a scan, and their
+  // overlays up to so many bytes: none of them will find too little. After an error all is as
+  // before. May throw bad_alloc. Errors: device_failed, device_out_of_memory.
+  [[nodiscard]] Result<void> reserve(const TableLayout& layout, std::uint32_t queries,
+                                     std::uint64_t overlay_bytes);
+  // Of the device's memory, held now.
+  [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
+
+  // Answers of the queries, one after another; at most `most` of them share a scan. REQUIRES: an
+  // image of that layout, queries as core/backend.hpp wants them, answers of Pass::answer_bytes.
+  // May throw bad_alloc. Errors: device_failed, device_out_of_memory, out_of_memory.
   [[nodiscard]] Result<void> run(const std::uint32_t* image, const TableLayout& layout,
-                                 std::span<const Query> queries, std::span<std::byte> answers);
+                                 std::span<const Query> queries, std::span<std::byte> answers,
+                                 std::uint32_t most);
 
  private:
   struct Batch;
@@ -74,8 +102,12 @@ class PassRunner {
   PassRunner(std::shared_ptr<Gpu> gpu, const PassLimits& limits) noexcept
       : gpu_(std::move(gpu)), limits_(limits) {}
 
+  [[nodiscard]] Result<void> run_batch_or_fail(Batch& batch);
   [[nodiscard]] Result<void> run_batch(Batch& batch);
-  [[nodiscard]] Result<void> reserve(Batch& batch);
+  // All of it or nothing.
+  [[nodiscard]] Result<void> raise_to(const PassNeeds& needs);
+  template <typename Visit>
+  static void for_each_buffer(auto& runner, const PassNeeds& needs, const Visit& visit);
   [[nodiscard]] Result<void> upload(Batch& batch);
   [[nodiscard]] Result<void> expand_upper_tiers(Batch& batch);
   [[nodiscard]] Result<void> fill(const Batch& batch, const Chunk& chunk, Side& side);
@@ -95,8 +127,8 @@ class PassRunner {
   GpuMemory plain_;
   GpuMemory answers_;
   GpuMemory parameters_;
-  PinnedMemory parameters_up_;
-  PinnedMemory answers_down_;
+  TransferMemory parameters_up_;
+  TransferMemory answers_down_;
 };
 
 }  // namespace gyre::cuda

@@ -60,7 +60,8 @@ class Device {
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;    // "device:sim", …
   [[nodiscard]] virtual std::string_view kernel() const noexcept = 0;  // of run(), for results
   [[nodiscard]] virtual std::uint64_t capacity_bytes() const noexcept = 0;
-  // Of tables: allocated and not freed. What two of them share counts once.
+  // Of tables, allocated and not freed, and of what a device keeps for passes over them. What two
+  // of them share counts once. 0 without a table.
   [[nodiscard]] virtual std::uint64_t used_bytes() const noexcept = 0;
 
   // Memory for a table of that geometry, of geometry.bytes(). Errors: device_out_of_memory,

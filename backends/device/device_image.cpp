@@ -102,8 +102,12 @@ Result<DeviceMemory> copy_to_write(const DeviceMemory& original, const Geometry&
 }  // namespace
 
 tl::unexpected<Error> DeviceImage::failed(Error error) const {
-  // A pass for which there is no room now says nothing about the next one.
-  if (error.code == ErrorCode::device_failed) healthy_.store(false);
+  // Room for passes is made when an image is: where it does not suffice, the next one finds no
+  // more, and would be tried in vain before every answer. A new image makes room anew, or is
+  // refused.
+  if (error.code == ErrorCode::device_failed || error.code == ErrorCode::device_out_of_memory) {
+    healthy_.store(false);
+  }
   memory_.device().failures().add(error);
   return tl::unexpected<Error>(std::move(error));
 }

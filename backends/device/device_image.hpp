@@ -26,7 +26,8 @@ class DeviceImage final : public Image {
     return memory_.device().kernel();
   }
   [[nodiscard]] std::uint64_t memory_bytes() const noexcept override { return memory_.bytes(); }
-  // False from the first pass or read on that the device failed.
+  // False from the first pass or read on that the device failed or had no room for: whoever asks
+  // for room for passes when an image is made, as CUDA does, must not be asked again for each.
   [[nodiscard]] bool healthy() const noexcept override { return healthy_.load(); }
 
   // By the device. Errors: device_failed, device_out_of_memory, out_of_memory.

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -43,10 +44,10 @@ class EmulatedGpu final : public cuda::Gpu {
   [[nodiscard]] Result<void*> allocate(std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     if (faults.lost) return failed();
-    if (bytes > faults.capacity_bytes - used_) {
+    if (used_ + bytes > faults.capacity_bytes) {
       return fail(ErrorCode::device_out_of_memory, "the emulated GPU is full");
     }
-    used_ += bytes;
+    take(bytes);
     // Of exactly that size, so that the address sanitizer sees what kernels do.
     void* const memory = ::operator new (bytes, std::align_val_t{256});
     std::memset(memory, 0xA5, bytes);
@@ -64,10 +65,10 @@ class EmulatedGpu final : public cuda::Gpu {
       std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     if (faults.lost) return failed();
-    if (bytes > faults.capacity_bytes - used_) {
+    if (used_ + bytes > faults.capacity_bytes) {
       return fail(ErrorCode::device_out_of_memory, "the emulated GPU is full");
     }
-    used_ += bytes;
+    take(bytes);
     return std::make_unique<EmulatedPiece>(*this, bytes);
   }
   [[nodiscard]] Result<std::unique_ptr<cuda::Mapping>> map(
@@ -96,10 +97,21 @@ class EmulatedGpu final : public cuda::Gpu {
     const std::lock_guard lock(mutex_);
     return used_;
   }
+  // At any moment so far.
+  [[nodiscard]] std::uint64_t most_used_bytes() {
+    const std::lock_guard lock(mutex_);
+    return most_used_;
+  }
 
   Faults faults;
 
  private:
+  // REQUIRES: mutex_.
+  void take(std::uint64_t bytes) {
+    used_ += bytes;
+    most_used_ = std::max(most_used_, used_);
+  }
+
   class EmulatedStream;
   // Where in which stream; nothing before it was recorded.
   struct EmulatedEvent final : cuda::Event {
@@ -289,6 +301,7 @@ class EmulatedGpu final : public cuda::Gpu {
 
   std::mutex mutex_;
   std::uint64_t used_ = 0;
+  std::uint64_t most_used_ = 0;
   std::map<void*, std::uint64_t> sizes_;
   MemoryFile file_;
 };

@@ -72,27 +72,76 @@ class Bench {
  public:
   Bench(std::shared_ptr<Gpu> gpu, double seconds) : gpu_(std::move(gpu)), seconds_(seconds) {}
 
-  Result<void> run() {
+  // In the order of their worth: time may be up before all is done.
+  Result<void> run(BenchPart part) {
     if (auto done = ceilings(); !done) return done;
+    if (part == BenchPart::rest) return rest();
     if (auto done = expansion(); !done) return done;
-    // Of the smallest, what a pass costs beside its scan: a launch of every kernel.
-    for (const std::uint64_t size : {gib / 64, gib / 8, gib, 8 * gib}) {
-      if (auto done = tables(size); !done) return done;
-    }
-    if (auto done = transfers(8 * gib); !done) return done;
-    return tables(64 * gib);
+    const std::uint64_t size = largest_size();
+    if (auto done = table(size, pages, {{QueryKind::page, {1, 128}}}); !done) return done;
+    if (auto done = table(size, rows_of_32, {{QueryKind::row, {1}}}); !done) return done;
+    return table(size, rows_of_36, {{QueryKind::row, {1}}});
   }
 
  private:
-  Result<void> tables(std::uint64_t size) {
-    constexpr std::array<std::array<std::uint32_t, 2>, 3> shapes = {
-        {{4096, 1}, {32, 128}, {36, 113}}};
-    for (const auto& [row_bytes, rows_per_page] : shapes) {
-      if (auto done = table(size, row_bytes, rows_per_page); !done) {
-        if (!skipped("table", size, done.error())) return done;
+  struct PageShape {
+    std::uint32_t row_bytes;
+    std::uint32_t rows_per_page;
+  };
+  static constexpr PageShape pages{4096, 1};
+  static constexpr PageShape rows_of_32{32, 128};
+  static constexpr PageShape rows_of_36{36, 113};
+
+  // Queries of one kind over a table, and how many at once.
+  struct Asked {
+    QueryKind kind;
+    std::vector<std::size_t> batches;
+  };
+
+  Result<void> rest() {
+    const std::uint64_t large = std::min(8 * gib, largest_size());
+    const std::vector<std::size_t> all = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
+    const std::vector<std::size_t> some = {1, 8, 32, 128};
+    if (auto done = table(large, pages, {{QueryKind::page, all}}); !done) return done;
+    if (auto done = transfers(large); !done) return done;
+    for (const std::uint64_t size : {gib, large}) {
+      for (const PageShape& shape : {rows_of_32, rows_of_36}) {
+        if (auto done = table(size, shape, {{QueryKind::row, some}, {QueryKind::page, some}});
+            !done) {
+          return done;
+        }
       }
     }
-    return {};
+    // Of the smallest, what a pass costs beside its scan: a launch of every kernel.
+    for (const std::uint64_t size : {gib / 64, gib / 8, gib}) {
+      if (auto done = table(size, pages, {{QueryKind::page, some}}); !done) return done;
+    }
+    const std::uint64_t largest = largest_size();
+    if (auto done = table(largest, pages, {{QueryKind::page, {8, 32, 256, 2, 4, 16, 64, 512}}});
+        !done) {
+      return done;
+    }
+    return table(largest, rows_of_32, {{QueryKind::row, {8, 32}}});
+  }
+
+  // 64 GiB; on a smaller card as many whole ones as fit beside what passes and checks take.
+  std::uint64_t largest_size() {
+    constexpr std::uint64_t wanted = 64 * gib;
+    constexpr std::uint64_t beside = 2 * gib;
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) free = gpu_->capacity_bytes();
+    const std::uint64_t fits = free > beside ? (free - beside) / gib * gib : 0;
+    const std::uint64_t size = std::clamp(fits, gib, wanted);
+    if (size < wanted && !said_largest_) {
+      said_largest_ = true;
+      std::printf(
+          "{\"name\": \"largest_table\", \"bytes\": %llu, \"wanted_bytes\": %llu, "
+          "\"free_bytes\": %llu}\n",
+          static_cast<unsigned long long>(size), static_cast<unsigned long long>(wanted),
+          static_cast<unsigned long long>(free));
+    }
+    return size;
   }
 
   // Says so: a result that is not there must not look like one that was forgotten.
@@ -181,28 +230,48 @@ class Bench {
     return {};
   }
 
-  Result<void> table(std::uint64_t size, std::uint32_t row_bytes, std::uint32_t rows_per_page) {
+  Result<void> table(std::uint64_t size, const PageShape& shape, const std::vector<Asked>& asked) {
     if (time_is_up("table", size)) return {};
-    const std::uint64_t pages = size / row_bytes / rows_per_page;
-    const TableLayout layout{
-        .pages = pages, .page_words = row_bytes / 4 * rows_per_page, .row_words = row_bytes / 4};
-    auto memory =
-        TableMemory::create(gpu_, std::make_shared<std::atomic<std::uint64_t>>(0), layout.words());
-    if (!memory) return forward_error(memory);
-    const GeneratedTable made{
-        {pages * rows_per_page, row_bytes, rows_per_page}, layout, std::move(*memory)};
-    if (auto done = result_of(fill_words(nullptr, made.memory.words(), layout.words())); !done) {
-      return done;
+    auto made = generate(size, shape);
+    if (!made) {
+      if (skipped("table", size, made.error())) return {};
+      return forward_error(made);
     }
-    if (auto done = synchronize(); !done) return done;
-    for (const QueryKind kind : {QueryKind::page, QueryKind::row}) {
-      if (kind == QueryKind::row && rows_per_page == 1) continue;
-      if (auto done = decodes(made, kind); !done) return done;
-      for (const ScanRoute route : scan_routes) {
-        if (auto done = batches(made, kind, route); !done) return done;
+    for (const Asked& each : asked) {
+      for (const std::size_t count : each.batches) {
+        for (const ScanRoute route : scan_routes) {
+          // Up to 8 queries have the same kernels on every route.
+          if (route != ScanRoute::and_xor && count <= 8) continue;
+          if (auto done = batch(*made, each.kind, route, count); !done) {
+            if (!skipped("pass", size, done.error())) return done;
+          }
+        }
+      }
+    }
+    for (const Asked& each : asked) {
+      if (auto done = decodes(*made, each.kind); !done) {
+        if (!skipped("decodes", size, done.error())) return done;
       }
     }
     return {};
+  }
+
+  Result<GeneratedTable> generate(std::uint64_t size, const PageShape& shape) {
+    const std::uint64_t count = size / shape.row_bytes / shape.rows_per_page;
+    const TableLayout layout{.pages = count,
+                             .page_words = shape.row_bytes / 4 * shape.rows_per_page,
+                             .row_words = shape.row_bytes / 4};
+    auto memory =
+        TableMemory::create(gpu_, std::make_shared<std::atomic<std::uint64_t>>(0), layout.words());
+    if (!memory) return forward_error(memory);
+    GeneratedTable made{{count * shape.rows_per_page, shape.row_bytes, shape.rows_per_page},
+                        layout,
+                        std::move(*memory)};
+    if (auto done = result_of(fill_words(nullptr, made.memory.words(), layout.words())); !done) {
+      return forward_error(done);
+    }
+    if (auto done = synchronize(); !done) return forward_error(done);
+    return made;
   }
 
   Result<std::vector<dpf::Key>> keys_for(std::uint64_t records, std::size_t count) {
@@ -233,7 +302,8 @@ class Bench {
           // Several at once, so that the batched kernels are the ones that are looked at.
           const std::vector<Query> queries(33, Query{.kind = kind, .key = &key, .overlay = &none});
           std::vector<std::byte> answers(queries.size() * bytes);
-          if (auto done = (*runner)->run(made.memory.words(), made.layout, queries, answers);
+          if (auto done = (*runner)->run(made.memory.words(), made.layout, queries, answers,
+                                         PassLimits{}.batch);
               !done) {
             return done;
           }
@@ -273,43 +343,37 @@ class Bench {
     return record;
   }
 
-  // Whole passes as a server would run them, from keys in host memory to answers there.
-  Result<void> batches(const GeneratedTable& made, QueryKind kind, ScanRoute route) {
+  // A whole pass as a server would run it, from keys in host memory to answers there.
+  Result<void> batch(const GeneratedTable& made, QueryKind kind, ScanRoute route,
+                     std::size_t count) {
     const std::uint64_t size = made.geometry.bytes();
+    if (time_is_up("pass", size)) return {};
     auto runner = PassRunner::create(gpu_, {.route = route});
     if (!runner) return forward_error(runner);
+    auto keys = keys_for(made.geometry.records(kind), count);
+    if (!keys) return forward_error(keys);
     const Overlay none;
-    for (const std::size_t count : {1U, 8U, 32U, 128U, 1024U}) {
-      if (time_is_up("pass", size)) return {};
-      if (route != ScanRoute::and_xor && count <= 8) continue;  // the same kernels
-      // Only what tells something new, and only as long as it does not take minutes.
-      if (count > 8 && size < gib) continue;
-      if (count == 1024 && (size > 8 * gib || kind == QueryKind::row)) continue;
-      if (kind == QueryKind::row && count > 32 && size > 8 * gib) continue;
-      auto keys = keys_for(made.geometry.records(kind), count);
-      if (!keys) return forward_error(keys);
-      std::vector<Query> queries;
-      for (const dpf::Key& key : *keys) {
-        queries.push_back({.kind = kind, .key = &key, .overlay = &none});
-      }
-      std::vector<std::byte> answers(count * made.geometry.answer_bytes(kind));
-      auto times = measure(
-          [&] { return (*runner)->run(made.memory.words(), made.layout, queries, answers); });
-      if (!times) return forward_error(times);
-      const double rate = static_cast<double>(size) * static_cast<double>(count) / times->median;
-      std::printf(
-          "{\"name\": \"pass\", \"kind\": \"%s\", \"route\": \"%s\", \"bytes\": %llu, "
-          "\"row_bytes\": "
-          "%u, \"rows_per_page\": %u, \"batch\": %zu, \"seconds\": %.9f, \"least_seconds\": %.9f, "
-          "\"repetitions\": %d, \"queries_per_second\": %.6g, "
-          "\"table_bytes_times_queries_per_second\": "
-          "%.6g, \"of_read_ceiling\": %.4f, \"pass_of_read_ceiling\": %.4f}\n",
-          name_of(kind), text_of(route).c_str(), static_cast<unsigned long long>(size),
-          made.geometry.row_bytes, made.geometry.rows_per_page, count, times->median, times->least,
-          times->repetitions, static_cast<double>(count) / times->median, rate,
-          rate / read_ceiling_, static_cast<double>(size) / times->median / read_ceiling_);
-      std::fflush(stdout);
+    std::vector<Query> queries;
+    for (const dpf::Key& key : *keys) {
+      queries.push_back({.kind = kind, .key = &key, .overlay = &none});
     }
+    std::vector<std::byte> answers(count * made.geometry.answer_bytes(kind));
+    auto times = measure([&] {
+      return (*runner)->run(made.memory.words(), made.layout, queries, answers, PassLimits{}.batch);
+    });
+    if (!times) return forward_error(times);
+    const double rate = static_cast<double>(size) * static_cast<double>(count) / times->median;
+    std::printf(
+        "{\"name\": \"pass\", \"kind\": \"%s\", \"route\": \"%s\", \"bytes\": %llu, "
+        "\"row_bytes\": "
+        "%u, \"rows_per_page\": %u, \"batch\": %zu, \"seconds\": %.9f, \"least_seconds\": %.9f, "
+        "\"repetitions\": %d, \"queries_per_second\": %.6g, "
+        "\"table_bytes_times_queries_per_second\": "
+        "%.6g, \"of_read_ceiling\": %.4f, \"pass_of_read_ceiling\": %.4f}\n",
+        name_of(kind), text_of(route).c_str(), static_cast<unsigned long long>(size),
+        made.geometry.row_bytes, made.geometry.rows_per_page, count, times->median, times->least,
+        times->repetitions, static_cast<double>(count) / times->median, rate, rate / read_ceiling_,
+        static_cast<double>(size) / times->median / read_ceiling_);
     return {};
   }
 
@@ -457,16 +521,17 @@ class Bench {
   const double seconds_;
   const Clock::time_point begun_ = Clock::now();
   SystemRandom random_;
+  bool said_largest_ = false;
   double read_ceiling_ = 0;
   double upload_ceiling_ = 0;
 };
 
 }  // namespace
 
-Result<void> run_benchmarks(const std::shared_ptr<Gpu>& gpu, double seconds) {
+Result<void> run_benchmarks(const std::shared_ptr<Gpu>& gpu, BenchPart part, double seconds) {
   // Whole lines, also if this is killed for taking too long.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  return Bench(gpu, seconds).run();
+  return Bench(gpu, seconds).run(part);
 }
 
 }  // namespace gyre::cuda

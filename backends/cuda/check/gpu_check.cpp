@@ -17,7 +17,7 @@ constexpr int unusable = 2;
 int usage() {
   std::fputs(
       "usage: gyre-gpu-check answers SEED TABLES MOST_BYTES   compare with the CPU backend\n"
-      "       gyre-gpu-check bench SECONDS                    measure; JSON lines\n"
+      "       gyre-gpu-check bench first|rest SECONDS         measure; JSON lines\n"
       "       gyre-gpu-check device                           say which GPU it is\n",
       stderr);
   return unusable;
@@ -34,7 +34,9 @@ int main(int count, char** arguments) {
   const std::string_view what = count > 1 ? arguments[1] : "";
   const auto number = [&](int i) { return std::strtoull(arguments[i], nullptr, 10); };
   const bool answers = what == "answers" && count == 5;
-  const bool bench = what == "bench" && count == 3;
+  const bool bench =
+      what == "bench" && count == 4 &&
+      (arguments[2] == std::string_view("first") || arguments[2] == std::string_view("rest"));
   if (!answers && !bench && !(what == "device" && count == 2)) return usage();
   const auto gpu = cuda::open_gpu();
   if (!gpu) return say(gpu.error());
@@ -49,7 +51,9 @@ int main(int count, char** arguments) {
     return check.wrong == 0 && check.tables > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   if (bench) {
-    const auto done = cuda::run_benchmarks(*gpu, static_cast<double>(number(2)));
+    const auto part =
+        arguments[2] == std::string_view("first") ? cuda::BenchPart::first : cuda::BenchPart::rest;
+    const auto done = cuda::run_benchmarks(*gpu, part, static_cast<double>(number(3)));
     return done ? EXIT_SUCCESS : say(done.error());
   }
   std::printf(

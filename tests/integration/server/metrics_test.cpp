@@ -252,7 +252,9 @@ TEST_F(MetricsTest, TheTextIsAnExpositionOfWhatTheDocumentationNames) {
 // are errors of whatever is asked for next.
 struct Gpu {
   std::shared_ptr<EmulatedGpu> gpu = std::make_shared<EmulatedGpu>();
-  DeviceBackend gpu_backend{std::make_shared<cuda::CudaDevice>(gpu)};
+  // Passes find what they need in the GPU's memory, but for overlays.
+  DeviceBackend gpu_backend{
+      std::make_shared<cuda::CudaDevice>(gpu, cuda::PassLimits{.batch = 1, .overlay_bytes = 0})};
 };
 class LostGpuTest : private Gpu, public MetricsTest {
  protected:
@@ -273,6 +275,7 @@ class LostGpuTest : private Gpu, public MetricsTest {
   }
   EmulatedGpu::Faults& faults() { return gpu->faults; }
   void lose_its_image() { faults().lost = true; }
+  void fill_the_gpu() { faults().capacity_bytes = gpu->used_bytes(); }
 
   const std::vector<dpf::Key> asked_ = keys(3);
 };
@@ -301,6 +304,31 @@ TEST_F(LostGpuTest, TheCpusImageGoesOnAndEverybodyIsToldWhy) {
                                                          {"code", "device_failed"},
                                                          {"reason", "the emulated GPU is lost"}}),
             1);
+  EXPECT_EQ(scraped.value("gyre_queries_total", {{"kind", "row"}, {"code", "ok"}}), 3);
+}
+
+TEST_F(LostGpuTest, AGpuWithoutRoomForAPassIsADegradedOneAndAnswersAreRightAllTheSame) {
+  const TestSnapshot snapshot(0);
+  snapshot.publish_at(*origin_);
+  ASSERT_EQ(rotate_to(snapshot), 200);
+  answers();
+  fill_the_gpu();
+  const std::string before = answers();
+  EXPECT_EQ(health()["status"], "ok");
+
+  ASSERT_EQ(update(1), 200);
+  const std::string without_room = answers();
+  EXPECT_NE(without_room, before);
+  EXPECT_EQ(health()["status"], "degraded");
+  EXPECT_EQ(health()["images"],
+            nlohmann::json({{"failed", {"cuda"}}, {"missing", nlohmann::json::array()}}));
+  const Exposition scraped = scrape();
+  EXPECT_EQ(scraped.value("gyre_epoch_degraded"), 1);
+  EXPECT_EQ(scraped.value("gyre_device_failures_total", {{"device", "cuda"},
+                                                         {"code", "device_out_of_memory"},
+                                                         {"reason", "the emulated GPU is full"}}),
+            1);
+  EXPECT_EQ(answers(), without_room);
   EXPECT_EQ(scraped.value("gyre_queries_total", {{"kind", "row"}, {"code", "ok"}}), 3);
 }
 

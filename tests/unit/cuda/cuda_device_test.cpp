@@ -15,6 +15,7 @@
 #include "backends/cuda/expand_step.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "backends/device/device_backend.hpp"
+#include "core/answer_from.hpp"
 #include "core/dpf/expand.hpp"
 #include "core/fault_point.hpp"
 #include "tests/conformance/random_table.hpp"
@@ -157,9 +158,11 @@ TEST(CudaDevice, PassesKeepToTheirMemory) {
       Emulated emulated(
           {.selection_bytes = 16'384, .scratch_bytes = std::uint64_t{3} << 20U, .route = route});
       expect_same_answers(emulated, each.geometry, each.queries, 7);
-      // The table is gone. Keys and nodes come on top, and what copies up pass through.
-      EXPECT_LE(emulated.gpu->used_bytes(), (std::uint64_t{3} << 20U) + (4U << 20U) + 600'000);
-      EXPECT_GE(emulated.gpu->used_bytes(), (std::uint64_t{1} << 20U) + (4U << 20U));
+      // The table, room for as much of overlays, and what copies up pass through come on top; keys
+      // and nodes, and what was reserved for one query until there was room for more.
+      const std::uint64_t beside = 2 * each.geometry.bytes() + (4U << 20U);
+      EXPECT_LE(emulated.gpu->most_used_bytes(), (std::uint64_t{3} << 20U) + beside + 900'000);
+      EXPECT_GE(emulated.gpu->most_used_bytes(), (std::uint64_t{1} << 20U) + beside);
     }
   }
 }
@@ -170,7 +173,8 @@ TEST(CudaDevice, GivesAllMemoryBack) {
   Emulated emulated;
   expect_same_answers(emulated, table, 5, 1);
   EXPECT_EQ(emulated.backend.device().used_bytes(), 0U);
-  EXPECT_GT(emulated.gpu->used_bytes(), 0U);  // what passes work with stays for the next one
+  EXPECT_EQ(emulated.gpu->used_bytes(), 0U);
+  EXPECT_GT(emulated.gpu->most_used_bytes(), table.bytes());
 }
 
 TEST(CudaDevice, WithoutPinnedMemoryItUsesOrdinaryMemory) {
@@ -186,6 +190,7 @@ TEST(CudaDevice, WithoutPinnedMemoryItUsesOrdinaryMemory) {
   Bytes there(rows.size());
   ASSERT_TRUE((*image)->read_rows(0, there));
   EXPECT_TRUE(there == rows);
+  expect_same_answers(emulated, table, 5, 1);  // passes, too
 }
 
 // What tests of updates look at: an image, and what folding an overlay into it must make of it.
@@ -218,15 +223,14 @@ constexpr Geometry many_pieces{.rows = 801, .row_bytes = 512, .rows_per_page = 1
 
 TEST(CudaDevice, FoldingUpdatesInCopiesThePiecesThatTheyChange) {
   Emulated emulated;
-  const std::uint64_t base = many_pieces.bytes();
   Folded folded(emulated, many_pieces, {0, 31, 320, 800});
   const auto used = [&] { return emulated.backend.device().used_bytes(); };
-  ASSERT_EQ(used(), base);
+  const std::uint64_t base = used();
   auto updated = folded.image->with_updates(folded.overlay).value();
   // The groups of rows 0 and 320, and the piece of the last page; rows between them that travel
   // with them, up to 64 KiB, are written too.
   EXPECT_GE(used(), base + 2 * 16'384);
-  EXPECT_LE(used(), base + base / 2);
+  EXPECT_LE(used(), base + many_pieces.bytes() / 2);
   EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
   EXPECT_TRUE(Folded::holds(*updated, folded.after));
 
@@ -256,8 +260,9 @@ TEST(CudaDevice, WhereNoPiecesCanBeMappedACopyIsWhole) {
   Emulated emulated;
   emulated.gpu->faults.piece_bytes = std::uint64_t{1} << 60U;
   Folded folded(emulated, many_pieces, {5});
+  const std::uint64_t used = emulated.backend.device().used_bytes();
   const auto updated = folded.image->with_updates(folded.overlay).value();
-  EXPECT_EQ(emulated.backend.device().used_bytes(), 2 * many_pieces.bytes());
+  EXPECT_EQ(emulated.backend.device().used_bytes(), used + many_pieces.bytes());
   EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
   EXPECT_TRUE(Folded::holds(*updated, folded.after));
 }
@@ -279,14 +284,15 @@ TEST(CudaDevice, UpdatesThatFindNoRoomOrNoGpuLeaveTheImageAsItWas) {
   Emulated emulated;
   Folded folded(emulated, many_pieces, {5, 700});
   ASSERT_TRUE(Folded::holds(*folded.image, folded.before));
+  const std::uint64_t used = emulated.backend.device().used_bytes();
   emulated.gpu->faults.capacity_bytes = emulated.gpu->used_bytes() + 16'384;
   EXPECT_EQ(code_of(folded.image->with_updates(folded.overlay)), ErrorCode::device_out_of_memory);
-  EXPECT_EQ(emulated.backend.device().used_bytes(), many_pieces.bytes());
+  EXPECT_EQ(emulated.backend.device().used_bytes(), used);
   EXPECT_TRUE(Folded::holds(*folded.image, folded.before));
   emulated.gpu->faults.capacity_bytes = std::uint64_t{1} << 30U;
   emulated.gpu->faults.lost = true;
   EXPECT_EQ(code_of(folded.image->with_updates(folded.overlay)), ErrorCode::device_failed);
-  EXPECT_EQ(emulated.backend.device().used_bytes(), many_pieces.bytes());
+  EXPECT_EQ(emulated.backend.device().used_bytes(), used);
 }
 
 #if defined(GYRE_FAULT_POINTS)
@@ -355,19 +361,135 @@ TEST(CudaDevice, AnUploadThatFailsIsOneAndGivesTheMemoryBack) {
   EXPECT_EQ(emulated.backend.device().used_bytes(), 0U);
 }
 
-TEST(CudaDevice, NoRoomForAPassIsNoFailureOfTheImage) {
+// A table and what asks it: many queries of both kinds, most of them pinned to an overlay.
+struct Asked {
+  Asked(Backend& backend, const Geometry& shape) : geometry(shape), random(3) {
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    auto cpu = CpuBackend::create({.threads = 1}).value();
+    expected_image = make_image(*cpu, geometry, rows, random).value();
+    auto made = make_image(backend, geometry, rows, random);
+    if (made) {
+      image = std::move(*made);
+    } else {
+      refused = made.error().code;
+    }
+    overlay = random_overlay(geometry, 2, random);
+    for (std::size_t i = 0; i < 40; ++i) {
+      const QueryKind kind = i % 2 == 0 ? QueryKind::page : QueryKind::row;
+      const std::uint64_t records = geometry.records(kind);
+      keys.push_back(
+          dpf::generate(dpf::levels_for(records), random.word() % records, random).value()[0]);
+      queries.push_back({.kind = kind, .key = nullptr, .overlay = &none});
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) queries[i].key = &keys[i];
+  }
+  // What the image says to all queries at once, or why it says nothing.
+  [[nodiscard]] std::optional<ErrorCode> ask() const {
+    const Pass pass{queries};
+    Bytes answers(pass.answer_bytes(geometry));
+    Bytes expected(answers.size());
+    EXPECT_TRUE(expected_image->answer(pass, expected));
+    auto done = image->answer(pass, answers);
+    if (!done) return done.error().code;
+    EXPECT_TRUE(answers == expected);
+    return std::nullopt;
+  }
+
+  Geometry geometry;
+  SeededRandom random;
+  std::shared_ptr<const Image> expected_image;
+  std::shared_ptr<const Image> image;  // or
+  std::optional<ErrorCode> refused;
+  Overlay none;
+  Overlay overlay;
+  std::vector<dpf::Key> keys;
+  std::vector<Query> queries;
+};
+
+constexpr std::uint64_t lane_bytes = std::uint64_t{4} << 20U;
+constexpr std::uint64_t gib = std::uint64_t{1} << 30U;
+
+// Of GPUs of any size: whatever table finds room there can be asked, by as many as come.
+TEST(CudaDevice, WhateverTableFindsRoomCanBeAsked) {
+  constexpr Geometry geometry{.rows = std::uint64_t{640} * 8, .row_bytes = 128, .rows_per_page = 8};
+  std::size_t refused = 0;
+  std::size_t asked = 0;
+  for (std::uint64_t more = 0; more < 20'000'000; more = more * 5 / 4 + 3'000) {
+    Emulated emulated;
+    emulated.gpu->faults.capacity_bytes = geometry.bytes() + lane_bytes + more;
+    const Asked table_there(emulated.backend, geometry);
+    if (table_there.image) {
+      ++asked;
+      EXPECT_EQ(table_there.ask(), std::nullopt) << more;
+      EXPECT_GT(emulated.backend.device().used_bytes(), geometry.bytes());
+    } else {
+      ++refused;
+      EXPECT_EQ(table_there.refused, ErrorCode::device_out_of_memory) << more;
+      EXPECT_EQ(emulated.backend.device().used_bytes(), 0U);
+      EXPECT_EQ(emulated.gpu->used_bytes(), 0U);
+    }
+  }
+  EXPECT_GT(refused, 5U);
+  EXPECT_GT(asked, 5U);
+}
+
+TEST(CudaDevice, ATableThatWouldFillTheGpuIsRefusedAndTheOldOneServesOn) {
+  // The new one's pages are longer: its passes need more than the old one's.
+  constexpr Geometry longer{
+      .rows = std::uint64_t{64} * 1024, .row_bytes = 64, .rows_per_page = 1024};
   Emulated emulated;
-  SeededRandom random(1);
-  const Bytes rows = random_bytes(random, table.bytes());
-  const auto image = make_image(emulated.backend, table, rows, random);
-  ASSERT_TRUE(image);
-  const auto key = dpf::generate(dpf::levels_for(table.rows), 1, random).value()[0];
+  const Asked old(emulated.backend, table);
+  ASSERT_TRUE(old.image);
+  const std::uint64_t used = emulated.backend.device().used_bytes();
+  emulated.gpu->faults.capacity_bytes = emulated.gpu->used_bytes() + longer.bytes() + 100'000;
+  const Asked refused(emulated.backend, longer);
+  EXPECT_EQ(refused.refused, ErrorCode::device_out_of_memory);
+  EXPECT_EQ(emulated.backend.device().used_bytes(), used);
+  EXPECT_TRUE(emulated.backend.failures().empty());
+  EXPECT_EQ(old.ask(), std::nullopt);
+  EXPECT_TRUE(old.image->healthy());
+  emulated.gpu->faults.capacity_bytes = gib;
+  const Asked there(emulated.backend, longer);
+  ASSERT_TRUE(there.image);
+  EXPECT_EQ(there.ask(), std::nullopt);
+  EXPECT_EQ(old.ask(), std::nullopt);
+}
+
+// Overlays are the one thing that passes need and nobody knows before.
+TEST(CudaDevice, APassThatFindsNoRoomMakesItsImageUnhealthyAndSaysWhy) {
+  Emulated emulated({.batch = 1, .overlay_bytes = 0});
+  Asked asked(emulated.backend, table);
+  ASSERT_TRUE(asked.image);
   emulated.gpu->faults.capacity_bytes = emulated.gpu->used_bytes();
-  EXPECT_EQ(code_of(answer_of(**image, QueryKind::row, key, Overlay{})),
-            ErrorCode::device_out_of_memory);
-  EXPECT_TRUE((*image)->healthy());
-  emulated.gpu->faults.capacity_bytes = std::uint64_t{1} << 30U;
-  EXPECT_TRUE(answer_of(**image, QueryKind::row, key, Overlay{}));
+  EXPECT_EQ(asked.ask(), std::nullopt);
+  EXPECT_TRUE(asked.image->healthy());
+  asked.queries[7].overlay = &asked.overlay;
+  EXPECT_EQ(asked.ask(), ErrorCode::device_out_of_memory);
+  EXPECT_FALSE(asked.image->healthy());
+  const auto failures = emulated.backend.failures();
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0].code, ErrorCode::device_out_of_memory);
+  // What was reserved is still there: other images of this GPU go on.
+  asked.queries[7].overlay = &asked.none;
+  EXPECT_EQ(asked.ask(), std::nullopt);
+  // The epoch's other image answers meanwhile, and rightly.
+  asked.queries[7].overlay = &asked.overlay;
+  const Images images = {asked.image, asked.expected_image};
+  const Pass pass{asked.queries};
+  Bytes answers(pass.answer_bytes(table));
+  Bytes expected(answers.size());
+  ASSERT_TRUE(answer_from(images, pass, answers));
+  ASSERT_TRUE(asked.expected_image->answer(pass, expected));
+  EXPECT_TRUE(answers == expected);
+}
+
+TEST(CudaDevice, OverlaysFindTheRoomThatWasKeptForThem) {
+  Emulated emulated;
+  Asked asked(emulated.backend, table);
+  ASSERT_TRUE(asked.image);
+  emulated.gpu->faults.capacity_bytes = emulated.gpu->used_bytes();
+  asked.queries[7].overlay = &asked.overlay;
+  EXPECT_EQ(asked.ask(), std::nullopt);
 }
 
 TEST(CudaDevice, NoRoomForATableSaysSo) {
