@@ -18,7 +18,8 @@ namespace gyre::fault_injection {
 
 using Clock = std::chrono::steady_clock;
 
-// Something that happened at a point, `off` excluded.
+// Something that happened at a point: neither `off`, nor a `partial` or `corrupt` of bytes that it
+// leaves as they are.
 struct Firing {
   FaultPoint point{};
   std::uint64_t hit = 0;  // which one of the point since it was armed; the first is 1
