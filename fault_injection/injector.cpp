@@ -38,6 +38,9 @@ class Engine {
     return engine;
   }
 
+  static void begin_to_look() noexcept { ++looking_; }
+  static void end_to_look() noexcept { --looking_; }
+
   void begin(Plan plan, std::uint64_t seed, std::function<void(const Firing&)> on_firing) {
     {
       const std::lock_guard lock(mutex_);
@@ -126,6 +129,7 @@ class Engine {
   }
 
   std::optional<Error> at(FaultPoint where, FaultBytes* bytes) {
+    if (looking_ > 0) return std::nullopt;
     Point& point = points_[static_cast<std::size_t>(where)];
     // No lock where nothing is to happen: it would order threads that nothing else orders, and so
     // hide races.
@@ -225,6 +229,7 @@ class Engine {
     }
   }
 
+  static inline thread_local unsigned looking_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool in_use_ = false;
@@ -246,6 +251,14 @@ std::string text_of(const Firing& firing) {
 
 Injector::Injector(Plan plan, std::uint64_t seed, std::function<void(const Firing&)> on_firing) {
   Engine::instance().begin(std::move(plan), seed, std::move(on_firing));
+}
+
+Injector::OnlyLooking::OnlyLooking() noexcept {
+  Engine::begin_to_look();
+}
+
+Injector::OnlyLooking::~OnlyLooking() {
+  Engine::end_to_look();
 }
 
 Injector::~Injector() {

@@ -9,6 +9,7 @@
 
 #include "fault_injection/contents.hpp"
 #include "fault_injection/injector.hpp"
+#include "tests/faults/building.hpp"
 #include "tests/faults/terms.hpp"
 
 namespace gyre::faults {
@@ -61,6 +62,12 @@ void roll_back_base(World& world, const TestSnapshots&) {
 void promote(World& world, const TestSnapshots&) {
   world.drop_other_bases();
   world.promote();
+  world.look();
+}
+
+template <void (*build)(World&, const TestSnapshots&, bool must)>
+void once(World& world, const TestSnapshots& snapshots) {
+  build(world, snapshots, false);
   world.look();
 }
 
@@ -164,6 +171,8 @@ const std::vector<Program>& all_programs() {
       {"compact-narrow", DeviceRoom::for_one_image, {batch, compact, promote}},
       {"roll-back", DeviceRoom::for_two_images, {batch, batch, roll_back, batch}},
       {"roll-back-base", DeviceRoom::for_two_images, {rotate<1>, batch, roll_back_base, batch}},
+      {"build", DeviceRoom::for_two_images, {once<build_rows>}, build_rows},
+      {"build-keyed", DeviceRoom::for_two_images, {once<build_keyed_table>}, build_keyed_table},
       {"promote", DeviceRoom::for_one_image, {rotate<1>, promote}},
       {"promote-folded", DeviceRoom::for_one_image, {rotate_raw<2>, batch, promote, compact}},
       {"back-and-forth",
@@ -301,6 +310,7 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
     outcome.hits = hits_so_far(injector);
     firings = injector.disarm();
     world.heal();
+    if (schedule.program->once_more != nullptr) schedule.program->once_more(world, snapshots, true);
   }
   world.end();
 
@@ -316,6 +326,7 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   }
   history.firings = std::move(firings);
   outcome.verdict = check(history, contents);
+  outcome.findings = world.findings();
   return outcome;
 }
 

@@ -23,6 +23,8 @@ struct Program {
   std::string_view name;
   DeviceRoom room;
   std::vector<void (*)(World&, const TestSnapshots&)> steps;
+  // What must succeed when there are no faults any more, beside what heals a world.
+  void (*once_more)(World&, const TestSnapshots&, bool must) = nullptr;
 };
 
 // Rotation, batch, compaction, rollback, promotion: each alone, and one after another.
@@ -55,6 +57,7 @@ struct Outcome {
   // Of each point when the first fault came, and when the program was over.
   std::map<FaultPoint, std::uint64_t> hits_before;
   std::map<FaultPoint, std::uint64_t> hits;
+  std::vector<std::string> findings;  // beside the verdict's
   std::size_t requests = 0;
   bool queries_stood_still = false;  // while somebody paused
 };

@@ -64,8 +64,11 @@ class FaultSchedules : public testing::Test {
     Outcome outcome = run(snapshots_, schedule);
     requests_ += outcome.requests;
     fired_.insert(outcome.fired.begin(), outcome.fired.end());
-    violations_ += outcome.verdict.violations.size();
+    violations_ += outcome.verdict.violations.size() + outcome.findings.size();
     EXPECT_TRUE(outcome.verdict.good()) << schedule.text() << "\n" << outcome.verdict.text();
+    for (const std::string& finding : outcome.findings) {
+      ADD_FAILURE() << finding << ": " << schedule.text();
+    }
     EXPECT_FALSE(outcome.queries_stood_still)
         << "I8 alive: queries stood still while somebody paused: " << schedule.text();
     return outcome;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -111,6 +112,9 @@ class TestSnapshots {
                                   manifests_[base].metadata},
             false};
   }
+
+  // The root of local sources.
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
 
   void add_all_to(fault_injection::Contents& contents) const {
     for (unsigned base = 0; base < bases; ++base) {

@@ -191,6 +191,7 @@ std::map<std::string, std::uint64_t> World::memory() const {
 }
 
 void World::look(std::string baseline) {
+  const fault_injection::Injector::OnlyLooking looking;
   auto& look = track().begin_look();
   look.server = server_;
   for (const Lease& lease : epochs_->snapshot()) {
@@ -287,6 +288,11 @@ void World::end() {
   epochs_.reset();
   retirer_->drain();
   look_at_nothing();
+}
+
+void World::found(std::string what) {
+  const std::lock_guard lock(findings_mutex_);
+  findings_.push_back(std::move(what));
 }
 
 void World::look_at_nothing() {
