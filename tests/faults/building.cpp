@@ -66,8 +66,7 @@ bool is_whole(const snapshot::Output& built) {
 }  // namespace
 
 void build_rows(World& world, const TestSnapshots& snapshots, bool must) {
-  constexpr unsigned base = 1;
-  const snapshot::Manifest& manifest = snapshots.manifest(base);
+  const snapshot::Manifest manifest = snapshots.without_keys();
   const OutputDirectory directory(snapshots.directory());
   snapshot::IndexedBuild build;
   build.input = snapshots.directory() / manifest.file;

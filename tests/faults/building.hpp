@@ -7,8 +7,8 @@
 
 namespace gyre::faults {
 
-// Builds base 1 again from its rows, and rotates to what was built. `must`: no fault is armed, so
-// that a failure is a finding.
+// Builds a snapshot without keys from base 1's rows, and rotates to what was built. `must`: no
+// fault is armed, so that a failure is a finding.
 void build_rows(World& world, const TestSnapshots& snapshots, bool must);
 
 // Builds a keyed table with its builder file, and verifies it.

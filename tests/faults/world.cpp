@@ -62,7 +62,9 @@ World::World(const TestSnapshots& snapshots, DeviceRoom room, Recorder::Track& t
                                   [this] { drop_other_bases(); }},
       limits, epochs_->boot());
   look_at_nothing();
-  rotate(snapshots_.by_manifest(0), true);
+  if (!rotate(snapshots_.by_manifest(0), true)) {
+    throw std::logic_error("a world's first rotation failed");
+  }
   look("one base, unasked");
   apply_next(true);
   look();
