@@ -43,85 +43,103 @@ enum class FaultActions : std::uint8_t {
 
 // X(identifier, "name", where, allowed, errors it can fail with (the first is that of a plain
 //   `return`), effect, what must hold afterwards)
-#define GYRE_FAULT_POINTS_TABLE(X)                                                                \
-  X(host_alloc, "host.alloc", "memory for staging an image, or for an updated one, on the host",  \
-    control, (out_of_memory), "the image is not made",                                            \
-    "nothing is left allocated; the old epoch serves")                                            \
-  X(device_alloc, "device.alloc", "memory for an image on a device", control,                     \
-    (device_out_of_memory, device_failed, out_of_memory),                                         \
-    "device_out_of_memory: the epoch comes without it and is promoted later; else it fails",      \
-    "nothing is left allocated on the device or the host")                                        \
-  X(device_upload, "device.upload", "rows go up to a device", bytes,                              \
-    (device_upload_failed, device_failed, device_out_of_memory),                                  \
-    "the image is not made; bytes lost or changed on the way are found before it serves",         \
-    "device and host have their memory back; the old epoch serves")                               \
-  X(device_sync, "device.sync", "waiting for copies to a device", control,                        \
-    (device_upload_failed, device_failed), "the image is not made",                               \
-    "device and host have their memory back; the old epoch serves")                               \
-  X(device_copy, "device.copy", "an image is copied on its device, to be updated", control,       \
-    (device_failed), "the updated image is not made", "the image is as it was")                   \
-  X(promotion_upload, "promotion.upload", "rows of the current epoch go up to a device", control, \
-    (device_upload_failed, device_out_of_memory, device_failed), "the promotion fails",           \
-    "the epoch stays on its host image, the device has its memory back; tried again later")       \
-  X(staging_seal, "staging.seal", "a staging area becomes an image", control,                     \
-    (out_of_memory, internal), "the image is not made", "the staging area gave its memory back")  \
-  X(seal_check, "seal.check", "a sealed image is compared with what was staged", control,         \
-    (image_corrupt, out_of_memory), "the image is dropped before anybody sees it",                \
-    "its memory has gone back; the old epoch serves")                                             \
-  X(epoch_alloc, "epoch.alloc", "memory for the next epoch", control, (out_of_memory),            \
-    "what would have made it fails", "the current epoch stays")                                   \
-  X(publish, "publish", "the swap that makes an epoch current", no_error, (), "cannot fail",      \
-    "requests go on under the old epoch until it is done, under the new one after")               \
-  X(rotation_start, "rotation.start", "a rotation gets its thread", control, (out_of_memory),     \
-    "the rotation is refused", "nothing was begun")                                               \
-  X(rotation_lock, "rotation.lock",                                                               \
-    "a rotation, rollback, compaction or promotion takes its lock", control,                      \
-    (rotation_in_progress, cancelled), "it fails", "nothing of it was read or changed")           \
-  X(updates_lock, "updates.lock", "a batch takes the writer's lock", control,                     \
-    (out_of_memory, internal), "the batch is refused", "it was never there; its number is free")  \
-  X(overlay_append, "overlay.append", "a batch joins the overlay", control,                       \
-    (out_of_memory, overlay_full), "the batch is refused",                                        \
-    "it was never there; its number is free")                                                     \
-  X(overlay_rebase, "overlay.rebase", "batches that came meanwhile go on top of folded images",   \
-    control, (out_of_memory), "the compaction fails", "the epoch keeps its images and overlay")   \
-  X(updates_log, "updates.log", "a batch joins the log of batches", control, (out_of_memory),     \
-    "the batch is refused", "it was never there; its number is free")                             \
-  X(updates_replay, "updates.replay", "batches since a base are found in the log", control,       \
-    (out_of_memory, updates_would_be_lost), "the rotation fails",                                 \
-    "as if it had never been attempted")                                                          \
-  X(changes_alloc, "changes.alloc", "memory for what an overlay changes", control,                \
-    (out_of_memory), "the rotation, rollback, compaction or promotion fails",                     \
-    "as if it had never been attempted")                                                          \
-  X(compaction_build, "compaction.build", "an overlay is folded into new images", control,        \
-    (out_of_memory, internal), "the compaction fails; it is tried again later",                   \
-    "the epoch keeps its images and overlay")                                                     \
-  X(query_lease, "query.lease", "a query, or somebody who looks, takes an epoch", control,        \
-    (no_epoch, internal), "that request alone fails", "no lease is held")                         \
-  X(query_scan, "query.scan", "a pass scans an image", control,                                   \
-    (device_failed, device_out_of_memory, out_of_memory, internal),                               \
-    "a device's error: the epoch's next image answers; else the requests of the pass fail",       \
-    "no lease is held; other requests are answered")                                              \
-  X(source_open, "source.open", "a source of snapshots is opened", control,                       \
-    (source_failed, source_timed_out, not_found), "the rotation fails",                           \
-    "no file or connection is left open")                                                         \
-  X(source_connect, "source.connect", "a connection to an origin is made", control,               \
-    (source_failed, source_timed_out), "the rotation fails", "no connection is left open")        \
-  X(source_read, "source.read", "bytes of a source arrive", bytes,                                \
-    (source_failed, source_timed_out, io_failed, request_too_large),                              \
-    "the rotation fails; bytes lost or changed on the way are found by length or digest",         \
-    "staging gave its memory back; the old epoch serves")                                         \
-  X(source_digest, "source.digest", "a chunk of a new snapshot is compared with its digest",      \
-    control, (digest_mismatch), "the rotation fails",                                             \
-    "staging gave its memory back; the old epoch serves")                                         \
-  X(ingest_start, "ingest.start", "memory and threads to read a snapshot", control,               \
-    (out_of_memory), "the rotation fails", "staging gave its memory back; the old epoch serves")  \
-  X(validate, "validate", "a sealed snapshot is checked against its metadata", control,           \
-    (digest_mismatch, internal), "the rotation fails",                                            \
-    "its images are destroyed; the old epoch serves")                                             \
-  X(retire, "retire", "epochs are let go after a rotation", control, (internal, out_of_memory),   \
-    "they stay until a later round", "the new epoch is published all the same")                   \
-  X(retain_alloc, "retain.alloc", "memory for a shorter list of retained epochs", control,        \
-    (out_of_memory), "all of them stay until a later round", "current and retained are as before")
+#define GYRE_FAULT_POINTS_TABLE(X)                                                                 \
+  X(host_alloc, "host.alloc", "memory for staging an image, or for an updated one, on the host",   \
+    control, (out_of_memory), "the image is not made",                                             \
+    "nothing is left allocated; the old epoch serves")                                             \
+  X(device_alloc, "device.alloc", "memory for an image on a device", control,                      \
+    (device_out_of_memory, device_failed, out_of_memory),                                          \
+    "device_out_of_memory: the epoch comes without it and is promoted later; else it fails",       \
+    "nothing is left allocated on the device or the host")                                         \
+  X(device_upload, "device.upload", "rows go up to a device", bytes,                               \
+    (device_upload_failed, device_failed, device_out_of_memory),                                   \
+    "the image is not made; bytes lost or changed on the way are found before it serves",          \
+    "device and host have their memory back; the old epoch serves")                                \
+  X(device_sync, "device.sync", "waiting for copies to a device", control,                         \
+    (device_upload_failed, device_failed), "the image is not made",                                \
+    "device and host have their memory back; the old epoch serves")                                \
+  X(device_copy, "device.copy", "an image is copied on its device, to be updated", control,        \
+    (device_failed), "the updated image is not made", "the image is as it was")                    \
+  X(device_read, "device.read", "rows come down from a device, to be updated or compared",         \
+    control, (device_failed), "the updated image is not made", "the image is as it was")           \
+  X(promotion_upload, "promotion.upload", "rows of the current epoch go up to a device", control,  \
+    (device_upload_failed, device_out_of_memory, device_failed), "the promotion fails",            \
+    "the epoch stays on its host image, the device has its memory back; tried again later")        \
+  X(staging_seal, "staging.seal", "a staging area becomes an image", control,                      \
+    (out_of_memory, internal), "the image is not made", "the staging area gave its memory back")   \
+  X(seal_check, "seal.check", "a sealed image is compared with what was staged", control,          \
+    (image_corrupt, out_of_memory), "the image is dropped before anybody sees it",                 \
+    "its memory has gone back; the old epoch serves")                                              \
+  X(epoch_alloc, "epoch.alloc", "memory for the next epoch", control, (out_of_memory),             \
+    "what would have made it fails", "the current epoch stays")                                    \
+  X(catalog_commit, "catalog.commit",                                                              \
+    "what is to be published is recorded for the next start; as yet nothing is", control,          \
+    (io_failed, disk_full), "the rotation fails",                                                  \
+    "the images are destroyed; the old epoch serves")                                              \
+  X(publish, "publish", "the swap that makes an epoch current", no_error, (), "cannot fail",       \
+    "requests go on under the old epoch until it is done, under the new one after")                \
+  X(rotation_start, "rotation.start", "a rotation gets its thread", control, (out_of_memory),      \
+    "the rotation is refused", "nothing was begun")                                                \
+  X(rotation_lock, "rotation.lock",                                                                \
+    "a rotation, rollback, compaction or promotion takes its lock", control,                       \
+    (rotation_in_progress, cancelled), "it fails", "nothing of it was read or changed")            \
+  X(updates_lock, "updates.lock", "a batch takes the writer's lock", control,                      \
+    (out_of_memory, internal), "the batch is refused", "it was never there; its number is free")   \
+  X(overlay_append, "overlay.append", "a batch joins the overlay", control,                        \
+    (out_of_memory, overlay_full), "the batch is refused",                                         \
+    "it was never there; its number is free")                                                      \
+  X(overlay_rebase, "overlay.rebase", "batches that came meanwhile go on top of folded images",    \
+    control, (out_of_memory), "the compaction fails", "the epoch keeps its images and overlay")    \
+  X(updates_log, "updates.log", "a batch joins the log of batches", control, (out_of_memory),      \
+    "the batch is refused", "it was never there; its number is free")                              \
+  X(updates_replay, "updates.replay", "batches since a base are found in the log", control,        \
+    (out_of_memory, updates_would_be_lost), "the rotation fails",                                  \
+    "as if it had never been attempted")                                                           \
+  X(changes_alloc, "changes.alloc", "memory for what an overlay changes", control,                 \
+    (out_of_memory), "the rotation, rollback, compaction or promotion fails",                      \
+    "as if it had never been attempted")                                                           \
+  X(compaction_build, "compaction.build", "an overlay is folded into new images", control,         \
+    (out_of_memory, internal), "the compaction fails; it is tried again later",                    \
+    "the epoch keeps its images and overlay")                                                      \
+  X(query_lease, "query.lease", "a query, or somebody who looks, takes an epoch", control,         \
+    (no_epoch, internal), "that request alone fails", "no lease is held")                          \
+  X(query_scan, "query.scan", "a pass scans an image", control,                                    \
+    (device_failed, device_out_of_memory, out_of_memory, internal),                                \
+    "a device's error: the epoch's next image answers; else the requests of the pass fail",        \
+    "no lease is held; other requests are answered")                                               \
+  X(source_open, "source.open", "a source of snapshots is opened", control,                        \
+    (source_failed, source_timed_out, not_found), "the rotation fails",                            \
+    "no file or connection is left open")                                                          \
+  X(source_connect, "source.connect", "a connection to an origin is made", control,                \
+    (source_failed, source_timed_out), "the rotation fails", "no connection is left open")         \
+  X(source_read, "source.read", "bytes of a source arrive", bytes,                                 \
+    (source_failed, source_timed_out, io_failed, request_too_large),                               \
+    "the rotation fails; bytes lost or changed on the way are found by length or digest",          \
+    "staging gave its memory back; the old epoch serves")                                          \
+  X(source_digest, "source.digest", "a chunk of a new snapshot is compared with its digest",       \
+    control, (digest_mismatch), "the rotation fails",                                              \
+    "staging gave its memory back; the old epoch serves")                                          \
+  X(ingest_start, "ingest.start", "memory and threads to read a snapshot", control,                \
+    (out_of_memory), "the rotation fails", "staging gave its memory back; the old epoch serves")   \
+  X(validate, "validate", "a sealed snapshot is checked against its metadata", control,            \
+    (digest_mismatch, internal), "the rotation fails",                                             \
+    "its images are destroyed; the old epoch serves")                                              \
+  X(retire, "retire", "epochs are let go after a rotation", control, (internal, out_of_memory),    \
+    "they stay until a later round", "the new epoch is published all the same")                    \
+  X(retain_alloc, "retain.alloc", "memory for a shorter list of retained epochs", control,         \
+    (out_of_memory), "all of them stay until a later round", "current and retained are as before") \
+  X(snapshot_open, "snapshot.open", "a file of a snapshot, or what it is built from, is opened",   \
+    control, (io_failed), "the build, check or load fails", "no file is left open")                \
+  X(snapshot_read, "snapshot.read", "such a file is read", control, (io_failed),                   \
+    "the build, check or load fails", "a build leaves no file")                                    \
+  X(snapshot_create, "snapshot.create", "a file for a new snapshot, or to spool it, is made",      \
+    control, (io_failed, disk_full), "the build fails", "it leaves no file")                       \
+  X(snapshot_write, "snapshot.write", "such a file is written", control, (disk_full, io_failed),   \
+    "the build fails", "it leaves no file")                                                        \
+  X(snapshot_sync, "snapshot.sync", "files of a new snapshot, or their names, are made durable",   \
+    control, (io_failed, disk_full), "the build fails", "it leaves no file")                       \
+  X(snapshot_rename, "snapshot.rename", "a file of a new snapshot gets its name", control,         \
+    (io_failed), "the build fails", "it leaves no file, those that had their names included")
 
 enum class FaultPoint : std::uint8_t {
 #define GYRE_ENUMERATE(identifier, ...) identifier,

@@ -38,6 +38,9 @@ class Engine {
     return engine;
   }
 
+  static void begin_to_look() noexcept { ++looking_; }
+  static void end_to_look() noexcept { --looking_; }
+
   void begin(Plan plan, std::uint64_t seed, std::function<void(const Firing&)> on_firing) {
     {
       const std::lock_guard lock(mutex_);
@@ -126,6 +129,7 @@ class Engine {
   }
 
   std::optional<Error> at(FaultPoint where, FaultBytes* bytes) {
+    if (looking_ > 0) return std::nullopt;
     Point& point = points_[static_cast<std::size_t>(where)];
     // No lock where nothing is to happen: it would order threads that nothing else orders, and so
     // hide races.
@@ -136,7 +140,7 @@ class Engine {
     std::unique_lock lock(mutex_);
     const std::uint64_t hit = ++point.hits;
     const Term* const chosen = choose(where, point, hit);
-    if (chosen == nullptr || chosen->action == FaultAction::off) return std::nullopt;
+    if (chosen == nullptr || changes_nothing(*chosen, bytes)) return std::nullopt;
     const Term term = *chosen;  // arm() may come while this thread sleeps
     // Before the lock is let go: a release while somebody is told of the firing counts.
     const std::uint64_t releases = point.releases;
@@ -161,13 +165,10 @@ class Engine {
         std::this_thread::sleep_for(std::chrono::milliseconds(term.argument));
         break;
       case FaultAction::partial:
-        if (bytes != nullptr) {
-          bytes->bytes = bytes->bytes.first(static_cast<std::size_t>(
-              std::min<std::uint64_t>(bytes->bytes.size(), term.argument)));
-        }
+        bytes->bytes = bytes->bytes.first(static_cast<std::size_t>(term.argument));
         break;
       case FaultAction::corrupt:
-        if (bytes != nullptr) corrupt(*bytes, term.argument, mix(seed_ ^ mix(hit)));
+        corrupt(*bytes, term.argument, mix(seed_ ^ mix(hit)));
         break;
       case FaultAction::pause:
         ++point.paused;
@@ -181,6 +182,20 @@ class Engine {
         std::abort();
     }
     return std::nullopt;
+  }
+
+  // Whoever asks for the first hundred of ten bytes breaks nothing.
+  static bool changes_nothing(const Term& term, const FaultBytes* bytes) noexcept {
+    switch (term.action) {
+      case FaultAction::off:
+        return true;
+      case FaultAction::partial:
+        return bytes == nullptr || bytes->bytes.size() <= term.argument;
+      case FaultAction::corrupt:
+        return bytes == nullptr || bytes->bytes.empty() || term.argument == 0;
+      default:
+        return false;
+    }
   }
 
   // REQUIRES: the mutex is held.
@@ -197,10 +212,10 @@ class Engine {
     return nullptr;
   }
 
-  // REQUIRES: the mutex is held. Flips neighbouring bits, as far as there are so many.
+  // REQUIRES: the mutex is held, and there are bytes. Flips neighbouring bits, as far as there are
+  // so many.
   void corrupt(FaultBytes& passing, std::uint64_t bits, std::uint64_t random) {
     const std::uint64_t all = std::uint64_t{passing.bytes.size()} * 8;
-    if (all == 0) return;
     std::span<std::byte> bytes = passing.writable;
     if (bytes.empty()) {
       if (copies_.size() == kept_copies) copies_.pop_front();
@@ -214,6 +229,7 @@ class Engine {
     }
   }
 
+  static inline thread_local unsigned looking_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool in_use_ = false;
@@ -235,6 +251,14 @@ std::string text_of(const Firing& firing) {
 
 Injector::Injector(Plan plan, std::uint64_t seed, std::function<void(const Firing&)> on_firing) {
   Engine::instance().begin(std::move(plan), seed, std::move(on_firing));
+}
+
+Injector::OnlyLooking::OnlyLooking() noexcept {
+  Engine::begin_to_look();
+}
+
+Injector::OnlyLooking::~OnlyLooking() {
+  Engine::end_to_look();
 }
 
 Injector::~Injector() {

@@ -18,7 +18,8 @@ namespace gyre::fault_injection {
 
 using Clock = std::chrono::steady_clock;
 
-// Something that happened at a point, `off` excluded.
+// Something that happened at a point: neither `off`, nor a `partial` or `corrupt` of bytes that it
+// leaves as they are.
 struct Firing {
   FaultPoint point{};
   std::uint64_t hit = 0;  // which one of the point since it was armed; the first is 1
@@ -58,6 +59,16 @@ class Injector {
   [[nodiscard]] Counts counts(FaultPoint point) const;
   // The first 100,000.
   [[nodiscard]] std::vector<Firing> firings() const;
+  // As long as it lives, what its thread comes to is no point: a test that only looks is not
+  // counted, and nothing happens to it.
+  class OnlyLooking {
+   public:
+    OnlyLooking() noexcept;
+    ~OnlyLooking();
+    OnlyLooking(const OnlyLooking&) = delete;
+    OnlyLooking& operator=(const OnlyLooking&) = delete;
+  };
+
   // Points of the plan that nobody came to: the plan tested nothing there.
   [[nodiscard]] std::vector<FaultPoint> never_hit() const;
 };

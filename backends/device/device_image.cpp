@@ -11,6 +11,11 @@
 namespace gyre::device {
 namespace {
 
+Result<void> bring_down(DeviceMemory& memory, std::uint64_t offset, std::span<std::byte> to) {
+  GYRE_FAULT_POINT(device_read);
+  return memory.device().copy_down(memory.buffer(), offset, to);
+}
+
 // Updated rows no further apart than this travel together.
 constexpr std::uint64_t window_bytes = std::uint64_t{64} << 10U;
 
@@ -36,14 +41,13 @@ class Window {
     const std::uint64_t offset = rows.front() * row_bytes;
     changed_.resize((rows.back() - rows.front() + 1) * row_bytes);
     read_back_.resize(changed_.size());
-    Device& device = memory_.device();
-    if (auto got = device.copy_down(memory_.buffer(), offset, changed_); !got) return got;
+    if (auto got = bring_down(memory_, offset, changed_); !got) return got;
     for (const std::uint64_t row : rows) {
       overlay.apply_to_row(
           row, std::span(changed_).subspan((row - rows.front()) * row_bytes, row_bytes));
     }
     if (auto sent = send(offset); !sent) return sent;
-    if (auto got = device.copy_down(memory_.buffer(), offset, read_back_); !got) return got;
+    if (auto got = bring_down(memory_, offset, read_back_); !got) return got;
     if (changed_ == read_back_) return {};
     return fail(ErrorCode::image_corrupt,
                 "updated rows on a device are not what was sent there; the image was dropped");

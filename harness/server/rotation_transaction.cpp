@@ -213,6 +213,7 @@ class Transaction {
   Result<void> commit() {
     rotation_.enter(RotationPhase::commit);
     if (auto go_on = rotation_.check_not_cancelled(); !go_on) return go_on;
+    GYRE_FAULT_POINT(catalog_commit);
     if (auto committed = environment_.commit(); !committed) return committed;
     rotation_.enter(RotationPhase::publish);
     return {};

@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "core/fault_point.hpp"
+
 namespace gyre::snapshot {
 namespace {
 
@@ -64,6 +66,7 @@ tl::unexpected<Error> File::failure(std::string_view verb) const {
 }
 
 Result<File> File::open(const std::filesystem::path& path, std::string role) {
+  GYRE_FAULT_POINT(snapshot_open);
   // Without O_NONBLOCK a named pipe would block here for ever, before it can be refused.
   File file(open_retrying(path.c_str(), O_RDONLY | O_NONBLOCK), std::move(role));
   if (file.descriptor_ < 0) return file.failure("opened");
@@ -76,18 +79,21 @@ Result<File> File::open(const std::filesystem::path& path, std::string role) {
 }
 
 Result<File> File::open_stream(const std::filesystem::path& path, std::string role) {
+  GYRE_FAULT_POINT(snapshot_open);
   File file(open_retrying(path.c_str(), O_RDONLY), std::move(role));
   if (file.descriptor_ < 0) return file.failure("opened");
   return file;
 }
 
 Result<File> File::standard_input(std::string role) {
+  GYRE_FAULT_POINT(snapshot_open);
   File file(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), std::move(role));
   if (file.descriptor_ < 0) return file.failure("opened");
   return file;
 }
 
 Result<File> File::unnamed(const std::filesystem::path& directory, std::string role) {
+  GYRE_FAULT_POINT(snapshot_create);
   const std::filesystem::path place = directory.empty() ? "." : directory;
   File file(open_retrying(place.c_str(), O_TMPFILE | O_RDWR, 0600), std::move(role));
   if (file.descriptor_ >= 0) return file;
@@ -101,6 +107,7 @@ Result<File> File::unnamed(const std::filesystem::path& directory, std::string r
 }
 
 Result<std::size_t> File::read(std::span<std::byte> out) {
+  GYRE_FAULT_POINT(snapshot_read);
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t got =
@@ -114,6 +121,7 @@ Result<std::size_t> File::read(std::span<std::byte> out) {
 }
 
 Result<std::size_t> File::read_at(std::uint64_t offset, std::span<std::byte> out) const {
+  GYRE_FAULT_POINT(snapshot_read);
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t got =
@@ -128,6 +136,7 @@ Result<std::size_t> File::read_at(std::uint64_t offset, std::span<std::byte> out
 }
 
 Result<void> File::write(std::span<const std::byte> bytes) {
+  GYRE_FAULT_POINT(snapshot_write);
   while (!bytes.empty()) {
     const ssize_t put =
         ::write(descriptor_, bytes.data(), std::min(bytes.size(), max_transfer_bytes));
@@ -139,6 +148,7 @@ Result<void> File::write(std::span<const std::byte> bytes) {
 }
 
 Result<void> File::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  GYRE_FAULT_POINT(snapshot_write);
   while (!bytes.empty()) {
     const ssize_t put =
         ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), max_transfer_bytes),
@@ -152,6 +162,7 @@ Result<void> File::write_at(std::uint64_t offset, std::span<const std::byte> byt
 }
 
 Result<void> File::sync() {
+  GYRE_FAULT_POINT(snapshot_sync);
   while (::fsync(descriptor_) != 0) {
     if (errno != EINTR) return failure("made durable");
   }
@@ -222,6 +233,7 @@ void OutputFiles::remove_all() noexcept {
 }
 
 Result<File*> OutputFiles::create(const std::string& name, const std::string& role, ::mode_t mode) {
+  GYRE_FAULT_POINT(snapshot_create);
   auto output = std::make_unique<Output>();
   output->final = directory_ / name;
   struct stat status {};
@@ -248,6 +260,7 @@ Result<void> OutputFiles::commit() {
     if (!synced) return synced;
   }
   for (const auto& output : outputs_) {
+    GYRE_FAULT_POINT(snapshot_rename);
     if (::renameat2(AT_FDCWD, output->partial.c_str(), AT_FDCWD, output->final.c_str(),
                     RENAME_NOREPLACE) == 0) {
       output->named = true;

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
 #include "fault_injection/contents.hpp"
 #include "fault_injection/injector.hpp"
+#include "tests/faults/building.hpp"
+#include "tests/faults/terms.hpp"
 
 namespace gyre::faults {
 namespace {
@@ -59,6 +62,12 @@ void roll_back_base(World& world, const TestSnapshots&) {
 void promote(World& world, const TestSnapshots&) {
   world.drop_other_bases();
   world.promote();
+  world.look();
+}
+
+template <void (*build)(World&, const TestSnapshots&, bool must)>
+void once(World& world, const TestSnapshots& snapshots) {
+  build(world, snapshots, false);
   world.look();
 }
 
@@ -162,6 +171,8 @@ const std::vector<Program>& all_programs() {
       {"compact-narrow", DeviceRoom::for_one_image, {batch, compact, promote}},
       {"roll-back", DeviceRoom::for_two_images, {batch, batch, roll_back, batch}},
       {"roll-back-base", DeviceRoom::for_two_images, {rotate<1>, batch, roll_back_base, batch}},
+      {"build", DeviceRoom::for_two_images, {once<build_rows>}, build_rows},
+      {"build-keyed", DeviceRoom::for_two_images, {once<build_keyed_table>}, build_keyed_table},
       {"promote", DeviceRoom::for_one_image, {rotate<1>, promote}},
       {"promote-folded", DeviceRoom::for_one_image, {rotate_raw<2>, batch, promote, compact}},
       {"back-and-forth",
@@ -181,22 +192,13 @@ void run_steps(World& world, const TestSnapshots& snapshots, const Program& prog
   for (const auto step : program.steps) step(world, snapshots);
 }
 
-std::vector<Term> actions_at(const FaultPointDescription& point) {
-  std::vector<Term> terms;
-  for (const ErrorCode code : point.codes()) {
-    terms.push_back({.action = FaultAction::fail, .code = code});
+// How often each point has been hit since the plan was armed.
+std::map<FaultPoint, std::uint64_t> hits_so_far(const Injector& injector) {
+  std::map<FaultPoint, std::uint64_t> hits;
+  for (const FaultPointDescription& point : fault_points) {
+    if (const auto counted = injector.counts(point.point).hits) hits[point.point] = counted;
   }
-  terms.push_back({.action = FaultAction::delay, .argument = 1});
-  if (point.allows(FaultAction::pause)) terms.push_back({.action = FaultAction::pause});
-  if (point.allows(FaultAction::partial)) {
-    for (const std::uint64_t bytes : {0U, 1U, 100U}) {
-      terms.push_back({.action = FaultAction::partial, .argument = bytes});
-    }
-    for (const std::uint64_t bits : {1U, 9U}) {
-      terms.push_back({.action = FaultAction::corrupt, .argument = bits});
-    }
-  }
-  return terms;
+  return hits;
 }
 
 }  // namespace
@@ -230,11 +232,9 @@ std::map<FaultPoint, std::uint64_t> count_hits(const TestSnapshots& snapshots,
   World world(snapshots, program.room, recorder.track());
   const Injector injector;
   run_steps(world, snapshots, program);
-  std::map<FaultPoint, std::uint64_t> hits;
+  auto hits = hits_so_far(injector);
   for (const FaultPointDescription& point : fault_points) {
-    const std::uint64_t counted =
-        is_of_queries(point.point) ? hits_of_query_points : injector.counts(point.point).hits;
-    if (counted > 0) hits[point.point] = counted;
+    if (is_of_queries(point.point)) hits[point.point] = hits_of_query_points;
   }
   return hits;
 }
@@ -244,7 +244,7 @@ std::vector<Schedule> single_faults(const Program& program,
   std::vector<Schedule> schedules;
   for (const auto& [point, count] : hits) {
     for (std::uint64_t hit = 1; hit <= count; ++hit) {
-      for (const Term& term : actions_at(describe(point))) {
+      for (const Term& term : terms_at(describe(point))) {
         schedules.push_back({&program, Plan{{fault_injection::at_hit(point, hit, term)}}});
       }
     }
@@ -252,10 +252,40 @@ std::vector<Schedule> single_faults(const Program& program,
   return schedules;
 }
 
+std::optional<Schedule> with_a_second_fault(const Schedule& single, const Outcome& outcome,
+                                            std::mt19937_64& random) {
+  const FaultPoint first = single.plan.points.front().point;
+  struct Hits {
+    FaultPoint point{};
+    std::uint64_t before = 0;
+    std::uint64_t after = 0;
+  };
+  std::vector<Hits> later;
+  for (const auto& [point, hits] : outcome.hits) {
+    if (point == first) continue;
+    const auto found = outcome.hits_before.find(point);
+    const std::uint64_t before = found == outcome.hits_before.end() ? 0 : found->second;
+    const std::uint64_t after = is_of_queries(point) ? before + hits_of_query_points : hits;
+    if (after > before) later.push_back({point, before, after});
+  }
+  if (later.empty()) return std::nullopt;
+  const Hits& chosen = later[random() % later.size()];
+  const std::uint64_t hit = chosen.before + 1 + random() % (chosen.after - chosen.before);
+  const auto terms = terms_at(describe(chosen.point));
+  Schedule both = single;
+  both.plan.points.push_back(
+      fault_injection::at_hit(chosen.point, hit, terms[random() % terms.size()]));
+  std::ranges::sort(both.plan.points, {}, &PointPlan::point);
+  return both;
+}
+
 Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   Outcome outcome;
   Recorder recorder;
-  Injector injector;
+  std::once_flag first;
+  Injector injector({}, 1, [&](const fault_injection::Firing&) {
+    std::call_once(first, [&] { outcome.hits_before = hits_so_far(injector); });
+  });
   World world(snapshots, schedule.program->room, recorder.track());
   std::vector<fault_injection::Firing> firings;
   {
@@ -277,8 +307,10 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
       }
       outcome.queries_stood_still = releaser.end();
     }
+    outcome.hits = hits_so_far(injector);
     firings = injector.disarm();
     world.heal();
+    if (schedule.program->once_more != nullptr) schedule.program->once_more(world, snapshots, true);
   }
   world.end();
 
@@ -289,8 +321,12 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   history.replay = "GYRE_FAULT_SCHEDULE='" + schedule.text() + "' ./dev faults";
   outcome.requests = history.requests.size();
   for (const auto& firing : firings) outcome.fired.insert(firing.point);
+  for (const PointPlan& entry : schedule.plan.points) {
+    if (!outcome.fired.contains(entry.point)) outcome.never_came.points.push_back(entry);
+  }
   history.firings = std::move(firings);
   outcome.verdict = check(history, contents);
+  outcome.findings = world.findings();
   return outcome;
 }
 

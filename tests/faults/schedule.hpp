@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <random>
 #include <set>
 #include <span>
 #include <string>
@@ -21,6 +23,8 @@ struct Program {
   std::string_view name;
   DeviceRoom room;
   std::vector<void (*)(World&, const TestSnapshots&)> steps;
+  // What must succeed when there are no faults any more, beside what heals a world.
+  void (*once_more)(World&, const TestSnapshots&, bool must) = nullptr;
 };
 
 // Rotation, batch, compaction, rollback, promotion: each alone, and one after another.
@@ -49,9 +53,22 @@ struct Schedule {
 struct Outcome {
   fault_injection::Verdict verdict;
   std::set<FaultPoint> fired;
+  fault_injection::Plan never_came;  // what of the plan did not
+  // Of each point when the first fault came, and when the program was over.
+  std::map<FaultPoint, std::uint64_t> hits_before;
+  std::map<FaultPoint, std::uint64_t> hits;
+  std::vector<std::string> findings;  // beside the verdict's
   std::size_t requests = 0;
   bool queries_stood_still = false;  // while somebody paused
 };
+
+// The schedule of one fault and another one at a different point, chosen from what the program came
+// to after the first in the run that `outcome` tells of: a first fault often cuts a program short.
+// The entries are in the order of the points, so that two faults are one schedule. Nothing if there
+// was no such point.
+[[nodiscard]] std::optional<Schedule> with_a_second_fault(const Schedule& single,
+                                                          const Outcome& outcome,
+                                                          std::mt19937_64& random);
 
 // Runs the program under the plan with two threads of queries; then heals, changes once more with
 // everything, and judges.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -16,14 +17,17 @@
 #include "harness/snapshot/chunk_digester.hpp"
 #include "harness/snapshot/manifest.hpp"
 #include "harness/source/policy.hpp"
+#include "harness/table/keyed_row.hpp"
 #include "tests/support/hostile_origin.hpp"
 #include "tests/support/test_directory.hpp"
 
 namespace gyre::faults {
 
-// Eight pages lie interleaved, two behind them; the last row is the last of a page.
-inline constexpr Geometry geometry{40, 8, 4};
+// Eight pages lie interleaved, two behind them; the last row is the last of a page. A row is a tag
+// and eight bytes of value.
+inline constexpr Geometry geometry{40, 16, 4};
 inline constexpr std::uint64_t batch_rows = 5;
+inline constexpr unsigned table_keys = 12;
 
 inline Bytes16 table_of_base(unsigned base) {
   Bytes16 table{};
@@ -31,10 +35,55 @@ inline Bytes16 table_of_base(unsigned base) {
   return table;
 }
 
-inline void store_row(std::vector<std::byte>& rows, std::uint32_t kind, std::uint32_t number,
-                      std::uint64_t row) {
+inline std::vector<std::byte> key_of(unsigned number) {
+  const std::string text = "key-" + std::to_string(number);
+  const auto bytes = as_bytes(text);
+  return {bytes.begin(), bytes.end()};
+}
+
+// Which key has which row in a table: never changed by a batch, which changes values alone.
+class Placement {
+ public:
+  explicit Placement(const Bytes16& table) {
+    layout_.tag_key = table;
+    layout_.value_bytes = geometry.row_bytes - tag_bytes;
+    for (std::size_t i = 0; i < layout_.seeds.size(); ++i) {
+      layout_.seeds[i] = table;
+      layout_.seeds[i][0] = static_cast<std::byte>(100 + i);
+    }
+    for (unsigned number = 0; number < table_keys; ++number) {
+      const auto key = key_of(number);
+      const auto rows = table::candidates(layout_, geometry.rows, key);
+      const auto free = std::ranges::find_if(rows, [this](auto row) { return tags_[row] == 0; });
+      if (free == rows.end()) throw std::logic_error("the keys do not fit");
+      tags_[*free] = table::tag(layout_, key);
+      rows_.push_back(*free);
+    }
+  }
+
+  [[nodiscard]] const Cuckoo3Layout& layout() const noexcept { return layout_; }
+  [[nodiscard]] std::uint64_t tag_at(std::uint64_t row) const { return tags_[row]; }
+  // REQUIRES: number < table_keys; other keys are not there.
+  [[nodiscard]] std::uint64_t row_of_key(unsigned number) const { return rows_[number]; }
+
+ private:
+  Cuckoo3Layout layout_;
+  std::array<std::uint64_t, geometry.rows> tags_{};
+  std::vector<std::uint64_t> rows_;
+};
+
+inline const Placement& placement_of_base(unsigned base) {
+  static const std::array<Placement, 2> placements = {Placement(table_of_base(0)),
+                                                      Placement(table_of_base(2))};
+  return placements[base / 2];
+}
+
+inline void store_row(std::vector<std::byte>& rows, unsigned base, std::uint32_t kind,
+                      std::uint32_t number, std::uint64_t row) {
+  append_little_endian(rows, placement_of_base(base).tag_at(row));
   append_little_endian(rows, static_cast<std::uint32_t>(kind << 24U | number));
-  append_little_endian(rows, static_cast<std::uint32_t>(row * 0x9e37'79b9U + number));
+  append_little_endian(rows,
+                       static_cast<std::uint32_t>((row + base * 100) * 0x9e37'79b9U + number));
 }
 
 // A batch for the tables of all bases. `variant` makes another one of the same number.
@@ -51,7 +100,7 @@ inline UpdateBatch batch_of(std::uint64_t seq, std::uint32_t variant = 0,
     std::sort(part.rows.begin(), part.rows.end());
     part.rows.erase(std::unique(part.rows.begin(), part.rows.end()), part.rows.end());
     for (const std::uint64_t row : part.rows) {
-      store_row(part.data, 2 + variant, static_cast<std::uint32_t>(seq), row + base * 100);
+      store_row(part.data, base, 2 + variant, static_cast<std::uint32_t>(seq), row);
     }
     batch.tables.push_back(std::move(part));
   }
@@ -66,10 +115,12 @@ class TestSnapshots {
   TestSnapshots() : origin_([this](OriginPeer& peer) { serve(peer); }) {
     for (unsigned base = 0; base < bases; ++base) {
       std::vector<std::byte> rows;
-      for (std::uint64_t row = 0; row < geometry.rows; ++row) store_row(rows, 1, base, row);
+      for (std::uint64_t row = 0; row < geometry.rows; ++row) store_row(rows, base, 1, base, row);
       snapshot::Manifest manifest;
       manifest.metadata.geometry = geometry;
       manifest.metadata.table = table_of_base(base);
+      manifest.metadata.layout = placement_of_base(base).layout();
+      manifest.keys = table_keys;
       manifest.metadata.block_number = 1'000 + base;
       manifest.file = "base-" + std::to_string(base) + ".rows";
       snapshot::ChunkDigester digester;
@@ -112,10 +163,24 @@ class TestSnapshots {
             false};
   }
 
+  // What base 1 is when its rows are built into a snapshot without keys.
+  [[nodiscard]] snapshot::Manifest without_keys() const {
+    snapshot::Manifest manifest = manifests_[1];
+    manifest.metadata.layout = IndexLayout{};
+    manifest.keys.reset();
+    manifest.content_id = content_id(manifest.metadata, manifest.chunk_digests, crypto::sha256);
+    return manifest;
+  }
+
+  // The root of local sources.
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
+
   void add_all_to(fault_injection::Contents& contents) const {
     for (unsigned base = 0; base < bases; ++base) {
       contents.add_base(manifests_[base].content_id, manifests_[base].metadata, rows_[base]);
     }
+    const auto twin = without_keys();
+    contents.add_base(twin.content_id, twin.metadata, rows_[1]);
   }
 
  private:

@@ -62,7 +62,9 @@ World::World(const TestSnapshots& snapshots, DeviceRoom room, Recorder::Track& t
                                   [this] { drop_other_bases(); }},
       limits, epochs_->boot());
   look_at_nothing();
-  rotate(snapshots_.by_manifest(0), true);
+  if (!rotate(snapshots_.by_manifest(0), true)) {
+    throw std::logic_error("a world's first rotation failed");
+  }
   look("one base, unasked");
   apply_next(true);
   look();
@@ -191,6 +193,7 @@ std::map<std::string, std::uint64_t> World::memory() const {
 }
 
 void World::look(std::string baseline) {
+  const fault_injection::Injector::OnlyLooking looking;
   auto& look = track().begin_look();
   look.server = server_;
   for (const Lease& lease : epochs_->snapshot()) {
@@ -287,6 +290,11 @@ void World::end() {
   epochs_.reset();
   retirer_->drain();
   look_at_nothing();
+}
+
+void World::found(std::string what) {
+  const std::lock_guard lock(findings_mutex_);
+  findings_.push_back(std::move(what));
 }
 
 void World::look_at_nothing() {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,6 +72,10 @@ class World {
   // What is held now, with all rows of all images.
   void look(std::string baseline = {});
 
+  // Something that is wrong beside what the history shows.
+  void found(std::string what);
+  [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
+
   // One query of up to three keys, recorded on the caller's track.
   bool query(Recorder::Track& track, unsigned client, SeededRandom& random);
   bool query(Recorder::Track& track, unsigned client, const EpochChoice& epoch, QueryKind kind,
@@ -119,6 +124,8 @@ class World {
   std::unique_ptr<server::QueryService> queries_;
   std::unique_ptr<server::Promoter> promoter_;
   std::unique_ptr<server::RotationService> rotations_;
+  std::mutex findings_mutex_;
+  std::vector<std::string> findings_;
   std::vector<std::pair<UpdateBatch, Bytes8>> batches_;  // tried, and the chain they came upon
 };
 

@@ -57,6 +57,16 @@ TEST(Injector, PercentagesAreTheSeedsAlone) {
   EXPECT_LT(failed, 400);
 }
 
+TEST(Injector, WhoOnlyLooksIsNotCountedAndNothingHappensToIt) {
+  Injector injector(plan("validate=1*return"));
+  {
+    const Injector::OnlyLooking looking;
+    EXPECT_EQ(passes(2), "..");
+  }
+  EXPECT_EQ(injector.counts(FaultPoint::validate).hits, 0U);
+  EXPECT_EQ(passes(2), "x.");
+}
+
 TEST(Injector, SaysWhichPointsNobodyCameTo) {
   Injector injector(plan("validate=off;retire=return;epoch.alloc=pause"));
   EXPECT_TRUE(pass());
