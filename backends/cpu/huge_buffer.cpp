@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::uint64_t small_page_bytes = 4096;
 constexpr std::uint64_t huge_page_bytes = std::uint64_t{2} << 20U;
+// Of a buffer, for the sake of huge pages: one part in so many.
+constexpr std::uint64_t most_part_wasted = 64;
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -95,6 +97,10 @@ MemoryReservation::~MemoryReservation() {
 }
 
 std::uint64_t HugeBuffer::mapped_bytes_for(std::uint64_t bytes) noexcept {
+  // An end that lacks little of a huge page becomes one: else it is hundreds of small pages, each
+  // with a fault of its own, which cost more than filling them.
+  const std::uint64_t whole_huge_pages = round_up(bytes, huge_page_bytes);
+  if (whole_huge_pages - bytes <= bytes / most_part_wasted) return whole_huge_pages;
   return round_up(bytes, small_page_bytes);
 }
 

@@ -69,13 +69,14 @@ class HugeBuffer {
   // The same from what was reserved. REQUIRES: mapped_bytes_for(bytes) are left of it.
   [[nodiscard]] static Result<HugeBuffer> allocate(std::uint64_t bytes,
                                                    MemoryReservation& reservation);
-  // What a buffer of so many bytes takes from its account. REQUIRES: a size that a table can have.
+  // What a buffer of so many bytes takes from its account: them rounded up to 4 KiB, or to whole
+  // huge pages where that is hardly more. REQUIRES: a size that a table can have.
   [[nodiscard]] static std::uint64_t mapped_bytes_for(std::uint64_t bytes) noexcept;
 
   [[nodiscard]] std::uint8_t* data() noexcept { return data_; }
   [[nodiscard]] const std::uint8_t* data() const noexcept { return data_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return bytes_; }
-  // What it takes from the account: the size rounded up to 4 KiB.
+  // What it takes from the account: mapped_bytes_for(size()).
   [[nodiscard]] std::uint64_t mapped_bytes() const noexcept { return mapped_bytes_; }
 
  private:

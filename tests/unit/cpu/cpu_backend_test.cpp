@@ -63,6 +63,24 @@ TEST(HugeBuffer, IsZeroedAlignedAndCounted) {
   EXPECT_EQ(account.used_bytes(), 0U);
 }
 
+TEST(HugeBuffer, EndsWithAWholeHugePageWhereThatIsHardlyMore) {
+  constexpr std::uint64_t mib = std::uint64_t{1} << 20U;
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(0), 0U);
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(2 * mib), 2 * mib);
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(4 * mib - 28'672), 4 * mib);
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(4 * mib - 65'536), 4 * mib - 65'536);
+  // A buffer of small tables stays small.
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(mib), mib);
+  cpu::MemoryAccount account(4 * mib);
+  {
+    const auto buffer = cpu::HugeBuffer::allocate(4 * mib - 28'672, account);
+    ASSERT_TRUE(buffer);
+    EXPECT_EQ(buffer->size(), 4 * mib - 28'672);
+    EXPECT_EQ(account.used_bytes(), 4 * mib);
+  }
+  EXPECT_EQ(account.used_bytes(), 0U);
+}
+
 TEST(HugeBuffer, RefusesWhatTheLimitOrTheSystemCannotGive) {
   cpu::MemoryAccount small(10'000);
   EXPECT_EQ(code_of(cpu::HugeBuffer::allocate(12'288, small)), ErrorCode::out_of_memory);
