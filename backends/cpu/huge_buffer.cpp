@@ -46,6 +46,18 @@ std::uint8_t* map_aligned(std::uint64_t bytes) noexcept {
 }  // namespace
 
 bool MemoryAccount::reserve(std::uint64_t bytes) noexcept {
+  if (reserve_if_it_fits(bytes)) return true;
+  if (bytes > limit_bytes_) return false;
+  {
+    const std::lock_guard lock(keepers_mutex_);
+    for (MemoryKeeper* keeper = keepers_; keeper != nullptr; keeper = keeper->next_) {
+      keeper->release_unused();
+    }
+  }
+  return reserve_if_it_fits(bytes);
+}
+
+bool MemoryAccount::reserve_if_it_fits(std::uint64_t bytes) noexcept {
   std::uint64_t used = used_bytes_.load();
   do {
     if (bytes > limit_bytes_ || used > limit_bytes_ - bytes) return false;
@@ -55,6 +67,19 @@ bool MemoryAccount::reserve(std::uint64_t bytes) noexcept {
 
 void MemoryAccount::release(std::uint64_t bytes) noexcept {
   used_bytes_.fetch_sub(bytes);
+}
+
+void MemoryAccount::add(MemoryKeeper& keeper) noexcept {
+  const std::lock_guard lock(keepers_mutex_);
+  keeper.next_ = keepers_;
+  keepers_ = &keeper;
+}
+
+void MemoryAccount::remove(MemoryKeeper& keeper) noexcept {
+  const std::lock_guard lock(keepers_mutex_);
+  MemoryKeeper** link = &keepers_;
+  while (*link != &keeper) link = &(*link)->next_;
+  *link = keeper.next_;
 }
 
 HugeBuffer::HugeBuffer(HugeBuffer&& other) noexcept

@@ -9,6 +9,7 @@
 #include "backends/cpu/executor.hpp"
 #include "backends/cpu/huge_buffer.hpp"
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/storage.hpp"
 #include "core/fault_point.hpp"
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
@@ -316,6 +317,27 @@ TEST(CpuBackendMemory, LimitRefusesALargeBatchAndLosesNothing) {
   answers.resize(small_pass.answer_bytes(small_table));
   EXPECT_TRUE(image->answer(small_pass, answers));
   EXPECT_TRUE(answers == small.expected(rows));
+}
+
+TEST(CpuBackendMemory, WhatPassesLeaveBehindGivesWayToTheNextImage) {
+  const Geometry table{.rows = std::uint64_t{113} * 8 * 40, .row_bytes = 36, .rows_per_page = 113};
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, table.bytes());
+  // Room for two images and the group being staged.
+  const cpu::InterleavedLayout layout(table);
+  const auto backend =
+      make_backend({.threads = 1,
+                    .memory_limit_bytes = 2 * cpu::Storage::bytes_for(layout) +
+                                          cpu::HugeBuffer::mapped_bytes_for(layout.group_bytes())});
+  const auto image = make_image(*backend, table, rows, random).value();
+  const MixedPass mixed(table, 4, random);
+  const Pass pass{mixed.queries};
+  Bytes answers(pass.answer_bytes(table));
+  ASSERT_TRUE(image->answer(pass, answers));
+  ASSERT_GT(backend->memory_used_bytes(), image->memory_bytes());
+  const auto next = make_image(*backend, table, rows, random);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(backend->memory_used_bytes(), image->memory_bytes() + (*next)->memory_bytes());
 }
 
 TEST(CpuImages, FoldingCopiesOnlyTheChunksItChanges) {
