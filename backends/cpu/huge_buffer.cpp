@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::uint64_t small_page_bytes = 4096;
 constexpr std::uint64_t huge_page_bytes = std::uint64_t{2} << 20U;
+// Of a buffer, for the sake of huge pages: one part in so many.
+constexpr std::uint64_t most_part_wasted = 64;
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -44,6 +46,18 @@ std::uint8_t* map_aligned(std::uint64_t bytes) noexcept {
 }  // namespace
 
 bool MemoryAccount::reserve(std::uint64_t bytes) noexcept {
+  if (reserve_if_it_fits(bytes)) return true;
+  if (bytes > limit_bytes_) return false;
+  {
+    const std::lock_guard lock(keepers_mutex_);
+    for (MemoryKeeper* keeper = keepers_; keeper != nullptr; keeper = keeper->next_) {
+      keeper->release_unused();
+    }
+  }
+  return reserve_if_it_fits(bytes);
+}
+
+bool MemoryAccount::reserve_if_it_fits(std::uint64_t bytes) noexcept {
   std::uint64_t used = used_bytes_.load();
   do {
     if (bytes > limit_bytes_ || used > limit_bytes_ - bytes) return false;
@@ -53,6 +67,19 @@ bool MemoryAccount::reserve(std::uint64_t bytes) noexcept {
 
 void MemoryAccount::release(std::uint64_t bytes) noexcept {
   used_bytes_.fetch_sub(bytes);
+}
+
+void MemoryAccount::add(MemoryKeeper& keeper) noexcept {
+  const std::lock_guard lock(keepers_mutex_);
+  keeper.next_ = keepers_;
+  keepers_ = &keeper;
+}
+
+void MemoryAccount::remove(MemoryKeeper& keeper) noexcept {
+  const std::lock_guard lock(keepers_mutex_);
+  MemoryKeeper** link = &keepers_;
+  while (*link != &keeper) link = &(*link)->next_;
+  *link = keeper.next_;
 }
 
 HugeBuffer::HugeBuffer(HugeBuffer&& other) noexcept
@@ -95,6 +122,10 @@ MemoryReservation::~MemoryReservation() {
 }
 
 std::uint64_t HugeBuffer::mapped_bytes_for(std::uint64_t bytes) noexcept {
+  // An end that lacks little of a huge page becomes one: else it is hundreds of small pages, each
+  // with a fault of its own, which cost more than filling them.
+  const std::uint64_t whole_huge_pages = round_up(bytes, huge_page_bytes);
+  if (whole_huge_pages - bytes <= bytes / most_part_wasted) return whole_huge_pages;
   return round_up(bytes, small_page_bytes);
 }
 

@@ -5,13 +5,31 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 #include "core/error.hpp"
 
 namespace gyre::cpu {
 
-// Counts the bytes one backend holds and refuses what goes over its limit. Thread-safe. Outlives
-// every buffer that was reserved from it.
+// Somebody who keeps memory of an account that nothing uses at the moment.
+class MemoryKeeper {
+ public:
+  MemoryKeeper() = default;
+  MemoryKeeper(const MemoryKeeper&) = delete;
+  MemoryKeeper& operator=(const MemoryKeeper&) = delete;
+  virtual ~MemoryKeeper() = default;
+
+  // Gives all of it back. Thread-safe; reserves nothing.
+  virtual void release_unused() noexcept = 0;
+
+ private:
+  friend class MemoryAccount;
+  MemoryKeeper* next_ = nullptr;
+};
+
+// Counts the bytes one backend holds and refuses what goes over its limit, unless it fits once its
+// keepers have given back what they do not use. Thread-safe. Outlives every buffer that was
+// reserved from it, and its keepers.
 class MemoryAccount {
  public:
   explicit MemoryAccount(std::uint64_t limit_bytes) noexcept : limit_bytes_(limit_bytes) {}
@@ -23,9 +41,17 @@ class MemoryAccount {
   [[nodiscard]] std::uint64_t used_bytes() const noexcept { return used_bytes_.load(); }
   [[nodiscard]] std::uint64_t limit_bytes() const noexcept { return limit_bytes_; }
 
+  // From add() to remove() a keeper may be asked at any time, by any thread.
+  void add(MemoryKeeper& keeper) noexcept;
+  void remove(MemoryKeeper& keeper) noexcept;
+
  private:
+  [[nodiscard]] bool reserve_if_it_fits(std::uint64_t bytes) noexcept;
+
   const std::uint64_t limit_bytes_;
   std::atomic<std::uint64_t> used_bytes_{0};
+  std::mutex keepers_mutex_;
+  MemoryKeeper* keepers_ = nullptr;
 };
 
 // A right to bytes of an account, so that what is allocated piece by piece is refused as a whole,
@@ -69,13 +95,14 @@ class HugeBuffer {
   // The same from what was reserved. REQUIRES: mapped_bytes_for(bytes) are left of it.
   [[nodiscard]] static Result<HugeBuffer> allocate(std::uint64_t bytes,
                                                    MemoryReservation& reservation);
-  // What a buffer of so many bytes takes from its account. REQUIRES: a size that a table can have.
+  // What a buffer of so many bytes takes from its account: them rounded up to 4 KiB, or to whole
+  // huge pages where that is hardly more. REQUIRES: a size that a table can have.
   [[nodiscard]] static std::uint64_t mapped_bytes_for(std::uint64_t bytes) noexcept;
 
   [[nodiscard]] std::uint8_t* data() noexcept { return data_; }
   [[nodiscard]] const std::uint8_t* data() const noexcept { return data_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return bytes_; }
-  // What it takes from the account: the size rounded up to 4 KiB.
+  // What it takes from the account: mapped_bytes_for(size()).
   [[nodiscard]] std::uint64_t mapped_bytes() const noexcept { return mapped_bytes_; }
 
  private:

@@ -58,6 +58,7 @@ std::optional<std::vector<cpu_set_t>> read_nodes(const std::filesystem::path& di
   }
   if (problem) return std::nullopt;
   std::vector<cpu_set_t> sets;
+  sets.reserve(nodes.size());
   for (const auto& [number, processors] : nodes) sets.push_back(processors);
   return sets;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <thread>
@@ -66,6 +67,70 @@ TEST_P(BackendConformance, AnswersOfMixedPassesEqualTheOracle) {
     RC_ASSERT(answers == expected);
     RC_ASSERT(answer_by_parts(**image, pass, random).value() == expected);
   }));
+}
+
+// A pass of many queries of one kind. They share a few keys and overlays in any order, so that the
+// oracle has less to do; each lies in a place of its own all the same.
+class FullPass {
+ public:
+  FullPass(const Geometry& geometry, QueryKind kind, std::size_t count, const Bytes& rows,
+           SeededRandom& random) {
+    const std::size_t different = std::min<std::size_t>(count, 24);
+    keys_.reserve(different);
+    overlays_.reserve(different);
+    std::vector<Bytes> answers;
+    for (std::size_t i = 0; i < different; ++i) {
+      const std::uint64_t record = random.word() % geometry.records(kind);
+      const auto surplus = static_cast<unsigned>(random.word() % 4);
+      keys_.push_back(keys_for(geometry, kind, record, surplus, random)[random.word() % 2]);
+      overlays_.push_back(random_overlay(geometry, random.word() % 3, random));
+      answers.push_back(
+          expected_answer(geometry, updated_rows(geometry, rows, overlays_[i]), kind, keys_[i]));
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t one = random.word() % different;
+      queries_.push_back({.kind = kind, .key = &keys_[one], .overlay = &overlays_[one]});
+      expected_.insert(expected_.end(), answers[one].begin(), answers[one].end());
+    }
+  }
+
+  [[nodiscard]] bool is_answered_right_by(const Image& image, SeededRandom& random) const {
+    Bytes answers = random_bytes(random, expected_.size());
+    return image.answer({queries_}, answers).has_value() && answers == expected_;
+  }
+
+ private:
+  std::vector<dpf::Key> keys_;
+  std::vector<Overlay> overlays_;
+  std::vector<Query> queries_;
+  Bytes expected_;
+};
+
+TEST_P(BackendConformance, AnswersOfManyQueriesOfOneKindEqualTheOracle) {
+  EXPECT_TRUE(rc::check([&] {
+    const Geometry geometry = *any_small_geometry();
+    SeededRandom random(*rc::gen::arbitrary<std::uint64_t>());
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    RC_ASSERT(image.has_value());
+    const auto count = *anywhere_in<std::size_t>(41, 301);
+    const FullPass pass(geometry, any_kind(random), count, rows, random);
+    RC_ASSERT(pass.is_answered_right_by(**image, random));
+  }));
+}
+
+TEST_P(BackendConformance, AnswersOfTheLargestPassEqualTheOracle) {
+  constexpr std::size_t most_queries = 1024;
+  // Two groups and three pages more.
+  const Geometry geometry{.rows = 19 * 13, .row_bytes = 36, .rows_per_page = 13};
+  SeededRandom random(8);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(backend(), geometry, rows, random);
+  ASSERT_TRUE(image) << image.error().message;
+  for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
+    const FullPass pass(geometry, kind, most_queries, rows, random);
+    EXPECT_TRUE(pass.is_answered_right_by(**image, random));
+  }
 }
 
 // Overlay and all; half of the queries of a pass still come with keys.

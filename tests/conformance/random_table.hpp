@@ -29,16 +29,9 @@ inline Bytes random_bytes(SeededRandom& random, std::size_t count) {
   return bytes;
 }
 
-// Any shape: rows smaller and larger than vectors and cache lines and pages, pages of one row, of
-// an odd number, of whole bytes of selection bits, tables with and without whole groups of eight
-// pages. Most are small, one in ten has up to 1 MiB.
-inline rc::Gen<Geometry> any_geometry() {
-  return rc::gen::exec([] {
-    const auto row_bytes = *rc::gen::oneOf(
-        rc::gen::map(anywhere_in<std::uint32_t>(1, 40), [](std::uint32_t n) { return 4 * n; }),
-        rc::gen::element<std::uint32_t>(32, 36, 64, 100, 256, 388, 1000, 4096, 4100, 8200, 65536));
-    const std::uint64_t most_bytes =
-        *rc::gen::weightedElement<std::uint64_t>({{9, 64U << 10U}, {1, 1U << 20U}});
+// Any number of pages of any number of rows, about most_bytes of them at most.
+inline rc::Gen<Geometry> any_geometry_of(std::uint32_t row_bytes, std::uint64_t most_bytes) {
+  return rc::gen::exec([row_bytes, most_bytes] {
     const auto any_rows_per_page =
         *rc::gen::oneOf(rc::gen::element<std::uint32_t>(1, 2, 7, 8, 64, 113, 128),
                         anywhere_in<std::uint32_t>(1, 200));
@@ -49,6 +42,33 @@ inline rc::Gen<Geometry> any_geometry() {
     const auto pages = *anywhere_in<std::uint64_t>(1, most_pages + 1);
     return Geometry{
         .rows = pages * rows_per_page, .row_bytes = row_bytes, .rows_per_page = rows_per_page};
+  });
+}
+
+inline rc::Gen<std::uint32_t> any_short_row_bytes() {
+  return rc::gen::map(anywhere_in<std::uint32_t>(1, 40), [](std::uint32_t n) { return 4 * n; });
+}
+
+// Any shape: rows smaller and larger than vectors and cache lines and pages, pages of one row, of
+// an odd number, of whole bytes of selection bits, tables with and without whole groups of eight
+// pages. Most are small, one in ten has up to 1 MiB.
+inline rc::Gen<Geometry> any_geometry() {
+  return rc::gen::exec([] {
+    const auto row_bytes = *rc::gen::oneOf(
+        any_short_row_bytes(),
+        rc::gen::element<std::uint32_t>(32, 36, 64, 100, 256, 388, 1000, 4096, 4100, 8200, 65536));
+    const std::uint64_t most_bytes =
+        *rc::gen::weightedElement<std::uint64_t>({{9, 64U << 10U}, {1, 1U << 20U}});
+    return *any_geometry_of(row_bytes, most_bytes);
+  });
+}
+
+// Small enough for hundreds of queries.
+inline rc::Gen<Geometry> any_small_geometry() {
+  return rc::gen::exec([] {
+    const auto row_bytes =
+        *rc::gen::oneOf(any_short_row_bytes(), rc::gen::element<std::uint32_t>(32, 36, 256, 388));
+    return *any_geometry_of(row_bytes, 8U << 10U);
   });
 }
 

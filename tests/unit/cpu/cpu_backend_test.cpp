@@ -9,6 +9,7 @@
 #include "backends/cpu/executor.hpp"
 #include "backends/cpu/huge_buffer.hpp"
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/storage.hpp"
 #include "core/fault_point.hpp"
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
@@ -64,6 +65,24 @@ TEST(HugeBuffer, IsZeroedAlignedAndCounted) {
     EXPECT_EQ(moved.data()[moved.size() - 1], 1);
     moved = std::move(*small);
     EXPECT_EQ(account.used_bytes(), 4096U);
+  }
+  EXPECT_EQ(account.used_bytes(), 0U);
+}
+
+TEST(HugeBuffer, EndsWithAWholeHugePageWhereThatIsHardlyMore) {
+  constexpr std::uint64_t mib = std::uint64_t{1} << 20U;
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(0), 0U);
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(2 * mib), 2 * mib);
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(4 * mib - 28'672), 4 * mib);
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(4 * mib - 65'536), 4 * mib - 65'536);
+  // A buffer of small tables stays small.
+  EXPECT_EQ(cpu::HugeBuffer::mapped_bytes_for(mib), mib);
+  cpu::MemoryAccount account(4 * mib);
+  {
+    const auto buffer = cpu::HugeBuffer::allocate(4 * mib - 28'672, account);
+    ASSERT_TRUE(buffer);
+    EXPECT_EQ(buffer->size(), 4 * mib - 28'672);
+    EXPECT_EQ(account.used_bytes(), 4 * mib);
   }
   EXPECT_EQ(account.used_bytes(), 0U);
 }
@@ -306,6 +325,27 @@ TEST(CpuBackendMemory, LimitRefusesALargeBatchAndLosesNothing) {
   answers.resize(small_pass.answer_bytes(small_table));
   EXPECT_TRUE(image->answer(small_pass, answers));
   EXPECT_TRUE(answers == small.expected(rows));
+}
+
+TEST(CpuBackendMemory, WhatPassesLeaveBehindGivesWayToTheNextImage) {
+  const Geometry table{.rows = std::uint64_t{113} * 8 * 40, .row_bytes = 36, .rows_per_page = 113};
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, table.bytes());
+  // Room for two images and the group being staged.
+  const cpu::InterleavedLayout layout(table);
+  const auto backend =
+      make_backend({.threads = 1,
+                    .memory_limit_bytes = 2 * cpu::Storage::bytes_for(layout) +
+                                          cpu::HugeBuffer::mapped_bytes_for(layout.group_bytes())});
+  const auto image = make_image(*backend, table, rows, random).value();
+  const MixedPass mixed(table, 4, random);
+  const Pass pass{mixed.queries};
+  Bytes answers(pass.answer_bytes(table));
+  ASSERT_TRUE(image->answer(pass, answers));
+  ASSERT_GT(backend->memory_used_bytes(), image->memory_bytes());
+  const auto next = make_image(*backend, table, rows, random);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(backend->memory_used_bytes(), image->memory_bytes() + (*next)->memory_bytes());
 }
 
 TEST(CpuImages, FoldingCopiesOnlyTheChunksItChanges) {
