@@ -11,8 +11,8 @@
 //   crew.multiply(lanes, p, m, t)  counts[m][t] += first(p, m) · second(p, t), matrices that the
 //                           lanes of a warp hold together (matrix_product.hpp), of Lane's Elements
 //
-// HostCrew does it all in one thread, item after item. DeviceCrew (device_crew.cuh) is a real
-// block.
+// HostCrew does it all in one thread, item after item, from the first or from the last on: what
+// comes out may not depend on it. DeviceCrew (device_crew.cuh) is a real block.
 #pragma once
 
 #include <array>
@@ -35,15 +35,20 @@ struct alignas(count * 4) Words {
 };
 
 #if !defined(__CUDACC__)
+enum class CrewOrder : std::uint8_t { forwards, backwards };
+
 class HostCrew {
  public:
   // Shared memory begins with bytes of no meaning, as on a GPU.
-  explicit HostCrew(std::size_t shared_bytes)
-      : shared_((shared_bytes + sizeof(Line) - 1) / sizeof(Line) + 1, Line{unwritten}) {}
+  explicit HostCrew(std::size_t shared_bytes, CrewOrder order = CrewOrder::forwards)
+      : order_(order),
+        shared_((shared_bytes + sizeof(Line) - 1) / sizeof(Line) + 1, Line{unwritten}) {}
 
   template <typename Work>
   void for_each(std::uint64_t count, const Work& work) {
-    for (std::uint64_t i = 0; i < count; ++i) work(i);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      work(order_ == CrewOrder::forwards ? i : count - 1 - i);
+    }
   }
   template <typename Lane>
   struct Lanes {
@@ -55,10 +60,10 @@ class HostCrew {
   };
   template <typename Lane, typename Work>
   void for_each_warp(unsigned count, const Work& work) {
-    for (unsigned warp = 0; warp < count; ++warp) {
+    for_each(count, [&](std::uint64_t warp) {
       Lanes<Lane> lanes;
-      work(warp, lanes);
-    }
+      work(static_cast<unsigned>(warp), lanes);
+    });
   }
   template <typename Lane>
   void multiply(Lanes<Lane>& lanes, unsigned product, unsigned m, unsigned t) noexcept {
@@ -104,6 +109,7 @@ class HostCrew {
     std::uint64_t first;
     std::uint64_t second = unwritten;
   };
+  const CrewOrder order_;
   std::vector<Line> shared_;
 };
 #endif

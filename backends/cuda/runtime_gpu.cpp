@@ -27,22 +27,36 @@ void forget_error() noexcept {
 
 class RuntimeEvent final : public Event {
  public:
-  explicit RuntimeEvent(cudaEvent_t event) noexcept : event_(event) {}
+  // May throw bad_alloc: then nothing has been created that somebody would have to destroy.
+  [[nodiscard]] static Result<std::unique_ptr<Event>> create() {
+    auto event = std::make_unique<RuntimeEvent>();
+    auto done = result_of(cudaEventCreateWithFlags(&event->event_, cudaEventDisableTiming));
+    if (!done) return forward_error(done);
+    return event;
+  }
   ~RuntimeEvent() override {
-    if (cudaEventDestroy(event_) != cudaSuccess) forget_error();
+    if (event_ != nullptr && cudaEventDestroy(event_) != cudaSuccess) forget_error();
   }
 
   [[nodiscard]] cudaEvent_t get() const noexcept { return event_; }
 
  private:
-  const cudaEvent_t event_;
+  cudaEvent_t event_ = nullptr;
 };
 
 class RuntimeStream final : public Stream {
  public:
-  RuntimeStream(int device, cudaStream_t stream) noexcept : device_(device), stream_(stream) {}
+  explicit RuntimeStream(int device) noexcept : device_(device) {}
+  // As RuntimeEvent::create().
+  [[nodiscard]] static Result<std::unique_ptr<Stream>> create(int device, int priority) {
+    auto stream = std::make_unique<RuntimeStream>(device);
+    auto done =
+        result_of(cudaStreamCreateWithPriority(&stream->stream_, cudaStreamNonBlocking, priority));
+    if (!done) return forward_error(done);
+    return stream;
+  }
   ~RuntimeStream() override {
-    if (cudaStreamDestroy(stream_) != cudaSuccess) forget_error();
+    if (stream_ != nullptr && cudaStreamDestroy(stream_) != cudaSuccess) forget_error();
   }
 
   [[nodiscard]] Result<void> copy_up(void* to, const void* from, std::uint64_t bytes) override {
@@ -98,7 +112,7 @@ class RuntimeStream final : public Stream {
   }
 
   const int device_;
-  const cudaStream_t stream_;
+  cudaStream_t stream_ = nullptr;
 };
 
 class RuntimeGpu final : public Gpu {
@@ -154,22 +168,12 @@ class RuntimeGpu final : public Gpu {
   }
 
   [[nodiscard]] Result<std::unique_ptr<Stream>> make_stream(StreamUse use) override {
-    cudaStream_t stream = nullptr;
     if (auto current = make_current(device_); !current) return forward_error(current);
-    if (auto done = result_of(
-            cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority_of(use)));
-        !done) {
-      return forward_error(done);
-    }
-    return std::make_unique<RuntimeStream>(device_, stream);
+    return RuntimeStream::create(device_, priority_of(use));
   }
   [[nodiscard]] Result<std::unique_ptr<Event>> make_event() override {
-    cudaEvent_t event = nullptr;
     if (auto current = make_current(device_); !current) return forward_error(current);
-    if (auto done = result_of(cudaEventCreateWithFlags(&event, cudaEventDisableTiming)); !done) {
-      return forward_error(done);
-    }
-    return std::make_unique<RuntimeEvent>(event);
+    return RuntimeEvent::create();
   }
 
  private:

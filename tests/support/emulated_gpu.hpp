@@ -33,6 +33,7 @@ class EmulatedGpu final : public cuda::Gpu {
     bool lost = false;                 // nothing works any more
     bool flips_a_bit = false;          // in all that comes down to the host
     bool no_pinned_memory = false;
+    bool backwards = false;  // blocks, and their threads between barriers, from the last one on
   };
 
   [[nodiscard]] std::string_view name() const noexcept override { return "emulated"; }
@@ -277,10 +278,12 @@ class EmulatedGpu final : public cuda::Gpu {
     }
     template <typename Step>
     Result<void> emulate(const Step& step) {
-      return later([step] {
-        for (std::uint64_t block = 0; block < step.blocks(); ++block) {
-          cuda::HostCrew crew(step.shared_bytes());
-          step.run_block(block, crew);
+      return later([step, backwards = gpu_.faults.backwards] {
+        const auto order = backwards ? cuda::CrewOrder::backwards : cuda::CrewOrder::forwards;
+        const std::uint64_t blocks = step.blocks();
+        for (std::uint64_t i = 0; i < blocks; ++i) {
+          cuda::HostCrew crew(step.shared_bytes(), order);
+          step.run_block(backwards ? blocks - 1 - i : i, crew);
         }
       });
     }

@@ -1,7 +1,6 @@
 // The kernels' arithmetic of indices, exhaustively on small shapes.
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cstdint>
 #include <set>
 #include <vector>
@@ -13,17 +12,10 @@
 #include "backends/cuda/table_layout.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "backends/cuda/transfer_steps.hpp"
+#include "tests/unit/cuda/host_steps.hpp"
 
 namespace gyre::cuda {
 namespace {
-
-template <typename Step>
-void emulate(const Step& step) {
-  for (std::uint64_t block = 0; block < step.blocks(); ++block) {
-    HostCrew crew(step.shared_bytes());
-    step.run_block(block, crew);
-  }
-}
 
 TEST(BitMatrix, TranspositionSwapsEveryBitWithItsMirror) {
   for (unsigned row = 0; row < 32; ++row) {
@@ -314,27 +306,6 @@ TEST(MatrixElements, BytesMeetTheirLikeOnce) {
   expect_every_bit_once<ByteElements>();
 }
 
-// The sums of one scan by their definition: [slot][bit][word of a record], modulo 2.
-std::vector<std::uint32_t> parities_of(const ScanWork& work, const MaskLayout& masks) {
-  const std::uint64_t words = work.shape.accumulator_words();
-  std::vector<std::uint32_t> sums(work.slots * words);
-  for (std::uint64_t group = 0; group < work.groups; ++group) {
-    for (std::uint32_t bit = 0; bit < 32; ++bit) {
-      for (std::uint32_t word = 0; word < work.layout.page_words; ++word) {
-        const std::uint32_t value =
-            work.image[work.layout.grouped_word(work.first_group + group, bit, word)];
-        const std::uint32_t position = word / work.shape.record_words;
-        for (std::uint32_t slot = 0; slot < work.slots; ++slot) {
-          sums[slot * words + bit * work.shape.record_words + word % work.shape.record_words] ^=
-              value & work.masks[masks.index(group, position, slot)];
-        }
-      }
-    }
-  }
-  for (std::uint32_t& sum : sums) sum = static_cast<std::uint32_t>(std::popcount(sum)) & 1U;
-  return sums;
-}
-
 // Groups that fill no product, pages of one row and of several, several sets and segments.
 TEST(ScanSteps, AllRoutesAddWhatTheMasksSelect) {
   for (const ScanRoute route : scan_routes) {
@@ -348,38 +319,9 @@ TEST(ScanSteps, AllRoutesAddWhatTheMasksSelect) {
                  {QueryShape::of_rows(layout), QueryShape::of_pages(layout)}) {
               // Any page may be one large record; what tells the routes apart is its alignment.
               if (shape.records_per_page == 1 && layout.page_words % 4 != 0) continue;
-              const ScanTile tile = tile_for(shape, route, queries);
-              const std::uint32_t slots = slots_for(tile, queries);
-              const MaskLayout mask_layout{shape.records_per_page, slots, tile.groups_together()};
               const auto image = image_of(layout);
-              std::vector<std::uint32_t> masks(mask_layout.words(groups));
-              for (std::uint64_t g = 0; g < groups; ++g) {
-                for (std::uint32_t p = 0; p < shape.records_per_page; ++p) {
-                  for (std::uint32_t s = 0; s < slots; ++s) {
-                    const std::uint64_t place = mask_layout.index(g, p, s);
-                    masks[place] = static_cast<std::uint32_t>((place + 1) * 2654435761U);
-                  }
-                }
-              }
-              std::vector<std::uint32_t> sums(slots * shape.accumulator_words());
-              ScanWork work{.layout = layout,
-                            .shape = shape,
-                            .image = image.data(),
-                            .masks = masks.data(),
-                            .first_group = first_group,
-                            .groups = groups,
-                            .slots = slots,
-                            .accumulators = sums.data()};
-              work.segments = with_scan_step(
-                  tile, work, [](const auto& step) { return step.segments_for(1000); });
-              with_scan_step(tile, work, [](const auto& step) {
-                emulate(step);
-                return 0;
-              });
-              for (std::uint32_t& sum : sums) {
-                sum = static_cast<std::uint32_t>(std::popcount(sum)) & 1U;
-              }
-              ASSERT_EQ(sums, parities_of(work, mask_layout))
+              ASSERT_TRUE(scans_by_definition(layout, shape, route, queries, image.data(),
+                                              first_group, groups))
                   << name_of(route) << ", rows of " << row_words << " words, " << rows
                   << " a page, " << groups << " groups, " << queries << " queries";
             }
