@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "tests/faults/sequence.hpp"
-#include "tests/faults/terms.hpp"
 #include "tests/support/generators.hpp"
 
 namespace gyre::faults {
@@ -16,24 +15,13 @@ namespace {
 
 using fault_injection::Injector;
 using fault_injection::Plan;
-using fault_injection::Term;
 
-// Every change from a thread of its own, under faults, while others ask.
+// Every change from a thread of its own, while others ask.
 RC_GTEST_FIXTURE_PROP(FaultSequences, AtOnceNothingIsBrokenEither, ()) {
   const auto seed = *rc::gen::arbitrary<std::uint64_t>();
   const auto room = *rc::gen::element(DeviceRoom::for_two_images, DeviceRoom::for_one_image);
   Recorder recorder;
-  Plan plan;
-  for (const FaultPointDescription& point : fault_points) {
-    if (*anywhere_in(0, 3) != 0) continue;
-    const auto terms = terms_at(point);
-    plan.points.push_back({point.point, {}});
-    for (const std::uint32_t per_million : {150'000U, 100'000U}) {
-      Term term = *rc::gen::elementOf(terms);
-      term.per_million = per_million;
-      plan.points.back().terms.push_back(term);
-    }
-  }
+  const Plan plan = faults_now_and_then();
   Injector injector({}, seed);
   World world(snapshots(), room, recorder.track());
   injector.arm(plan);

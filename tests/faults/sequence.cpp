@@ -97,6 +97,21 @@ Plan some_faults(int most) {
   return plan;
 }
 
+Plan faults_now_and_then() {
+  Plan plan;
+  for (const FaultPointDescription& point : fault_points) {
+    if (*anywhere_in(0, 3) != 0) continue;
+    const auto terms = terms_at(point);
+    plan.points.push_back({point.point, {}});
+    for (const std::uint32_t per_million : {150'000U, 100'000U}) {
+      auto term = *rc::gen::elementOf(terms);
+      term.per_million = per_million;
+      plan.points.back().terms.push_back(term);
+    }
+  }
+  return plan;
+}
+
 PauseEnder::PauseEnder(Injector& injector, const Plan& plan) {
   std::vector<FaultPoint> pauses;
   for (const PointPlan& entry : plan.points) {

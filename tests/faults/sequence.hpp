@@ -30,6 +30,10 @@ void require_good(fault_injection::History history, const fault_injection::Conte
 // Drawn from RapidCheck, inside a property.
 [[nodiscard]] fault_injection::Plan some_faults(int most);
 
+// A third of the points of the table, each with two things that it allows, every now and then.
+// Drawn as above.
+[[nodiscard]] fault_injection::Plan faults_now_and_then();
+
 // As long as it lives, whoever pauses at a point of the plan is let go on after a moment.
 class PauseEnder {
  public:

@@ -186,6 +186,7 @@ class TestSnapshots {
  private:
   void serve(OriginPeer& peer) const {
     const std::string request = peer.read_request();
+    if (request.empty()) return;  // whoever connected was cancelled
     const std::size_t begin = request.find("/") + 1;
     const std::string name = request.substr(begin, request.find(' ', begin) - begin);
     const std::string body = directory_.read(name);

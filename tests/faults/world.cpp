@@ -216,6 +216,12 @@ void World::look(std::string baseline) {
 }
 
 bool World::query(Recorder::Track& track, unsigned client, SeededRandom& random) {
+  return query(track, client, random,
+               [this](QueryKind kind, const protocol::QueryRequest& asked)
+                   -> Result<protocol::QueryResponse> { return answer(kind, asked); });
+}
+
+bool World::query(Recorder::Track& track, unsigned client, SeededRandom& random, const Ask& ask) {
   const auto held = epochs_->snapshot();
   EpochChoice epoch = CurrentEpoch{};
   if (random.word() % 2 == 0) epoch = held[random.word() % held.size()].epoch().id;
@@ -226,22 +232,17 @@ bool World::query(Recorder::Track& track, unsigned client, SeededRandom& random)
     auto pair = dpf::generate(dpf::levels_for(records), random.word() % records, random);
     keys.push_back(std::move(pair.value()[server_]));
   }
-  return query(track, client, epoch, kind, std::move(keys));
-}
-
-bool World::query(Recorder::Track& track, unsigned client, const EpochChoice& epoch, QueryKind kind,
-                  std::vector<dpf::Key> keys) {
   auto& request = track.begin_request();
   request.server = server_;
   request.client = client;
   request.asked = epoch;
   request.kind = kind;
   request.keys = std::move(keys);
-  auto answered = queries_->answer(kind, {epoch, request.keys});
+  auto answered = ask(kind, {epoch, request.keys});
   if (answered) {
-    request.epoch = answered->response.epoch;
-    request.generation = generation_of(answered->response.generation);
-    request.answers = std::move(answered->response.answers);
+    request.epoch = answered->epoch;
+    request.generation = generation_of(answered->generation);
+    request.answers = std::move(answered->answers);
   } else {
     request.error = answered.error().code;
   }

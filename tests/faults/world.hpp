@@ -76,14 +76,17 @@ class World {
   void found(std::string what);
   [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
 
-  // One query of up to three keys, recorded on the caller's track.
+  // One query of up to three keys, recorded on the caller's track. `ask`: how it reaches the
+  // server; else it is answered by answer().
+  using Ask = std::function<Result<protocol::QueryResponse>(QueryKind kind,
+                                                            const protocol::QueryRequest& request)>;
   bool query(Recorder::Track& track, unsigned client, SeededRandom& random);
-  bool query(Recorder::Track& track, unsigned client, const EpochChoice& epoch, QueryKind kind,
-             std::vector<dpf::Key> keys);
-  // The last answer's share, for a client of two servers.
+  bool query(Recorder::Track& track, unsigned client, SeededRandom& random, const Ask& ask);
   [[nodiscard]] Result<protocol::QueryResponse> answer(QueryKind kind,
                                                        const protocol::QueryRequest& request);
 
+  // For a listener, which must be gone before end().
+  [[nodiscard]] server::QueryService& queries() { return *queries_; }
   // Requests that wait for a pass.
   [[nodiscard]] std::size_t queries_waiting() const { return queries_->waiting(); }
 

@@ -2,7 +2,8 @@
 """Applies every mutant to a copy of the tree, and requires that a test catches it.
 
 A mutant is a patch: what it breaks, then a line `Test: PROGRAM [ARGUMENT…]` for each test program that
-must fail on it (one that fails is enough, in their order), then the difference. One that no longer
+must fail on it (one that fails is enough, in their order), then the difference. With a line `Verdict: INVARIANT`
+the history checker must name that one: such a mutant shows that its verdicts can be trusted. One that no longer
 applies, that does not compile, or that no test catches fails the run; so does a test that fails on the tree as
 it is, because it would catch anything.
 
@@ -23,8 +24,6 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEST_SECONDS = 300
-# The mutant that shows that the history checker's verdicts can be trusted: it must name an invariant.
-CANARY = "00-canary"
 # Of faults, for a mutant and for the tree as it is, which has usually just passed far more.
 MUTANT_SCHEDULES, TREE_SCHEDULES = 2000, 100
 
@@ -34,15 +33,17 @@ def is_verdict(line):
 
 
 def parse(path):
-    what, tests = [], []
+    what, tests, verdict = [], [], None
     for line in path.read_text().splitlines():
         if line.startswith("--- "):
             break
         if line.startswith("Test: "):
             tests.append(line.removeprefix("Test: ").split())
+        elif line.startswith("Verdict: "):
+            verdict = line.removeprefix("Verdict: ")
         elif line:
             what.append(line)
-    return " ".join(what), tests
+    return " ".join(what), tests, verdict
 
 
 def copy_tree(to):
@@ -100,8 +101,9 @@ class Workshop:
     def compile(self, programs):
         return self.run("ninja", "-C", str(self.build), *sorted(set(programs)))
 
-    def fails(self, test, schedules):
-        """None if the test passes, else how it ended. Raises TimeoutExpired: that says nothing either way."""
+    def fails(self, test, schedules, verdict=None):
+        """None if the test passes, else how it ended, if possible with that verdict. Raises TimeoutExpired: that says
+        nothing either way."""
         self.environment["GYRE_FAULT_SCHEDULES"] = str(schedules)
         done = self.run(str(self.build / test[0]), *test[1:], timeout=TEST_SECONDS)
         if done.returncode == 0:
@@ -109,6 +111,7 @@ class Workshop:
         if done.returncode < 0:
             return f"signal {-done.returncode}"
         telling = [line for line in done.stdout.splitlines() if is_verdict(line) or line.startswith("[  FAILED  ] ")]
+        telling.sort(key=lambda line: verdict is None or not line.startswith(verdict + " "))
         return telling[0][:100] if telling else f"exit {done.returncode}"
 
 
@@ -118,7 +121,7 @@ def apply(tree, mutant, reverse=False):
                           capture_output=True, check=False)
 
 
-def catch(workshop, mutant, tests):
+def catch(workshop, mutant, tests, verdict):
     """Whether a test fails on the mutant, and what there is to say about that."""
     if apply(workshop.tree, mutant).returncode != 0:
         return False, "DOES NOT APPLY: make it anew for the code as it is"
@@ -127,10 +130,10 @@ def catch(workshop, mutant, tests):
             built = workshop.compile([test[0]])
             if built.returncode != 0:
                 return False, "DOES NOT COMPILE\n" + built.stdout[-2000:]
-            how = workshop.fails(test, MUTANT_SCHEDULES)
+            how = workshop.fails(test, MUTANT_SCHEDULES, verdict)
             if how is not None:
-                if mutant.stem.startswith(CANARY) and not is_verdict(how):
-                    return False, f"NO INVARIANT NAMED: {how}"
+                if verdict is not None and not how.startswith(verdict + " "):
+                    return False, f"NOT CALLED {verdict}: {how}"
                 return True, f"caught by {pathlib.Path(test[0]).name}: {how}"
         return False, "SURVIVED"
     except subprocess.TimeoutExpired:
@@ -166,7 +169,7 @@ def main():
     directory = pathlib.Path(chosen.directory).resolve()
     parsed = {mutant: parse(mutant) for mutant in mutants}
     every_test = []
-    for _, tests in parsed.values():
+    for _, tests, _ in parsed.values():
         every_test += [test for test in tests if test not in every_test]
 
     begun = time.monotonic()
@@ -183,8 +186,8 @@ def main():
     def run(mutant):
         workshop = free.get()
         mutant_begun = time.monotonic()
-        what, tests = parsed[mutant]
-        caught, result = catch(workshop, mutant, tests)
+        what, tests, verdict = parsed[mutant]
+        caught, result = catch(workshop, mutant, tests, verdict)
         print(f"{mutant.stem:42} {time.monotonic() - mutant_begun:6.1f} s  {result}" +
               ("" if caught else f"\nFAILED mutant {mutant.stem}: {what}"), flush=True)
         free.put(workshop)

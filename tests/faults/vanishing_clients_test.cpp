@@ -1,0 +1,241 @@
+// Clients that hang up in the middle of a query, over real sockets, while the epochs change under
+// faults: they take nothing with them, and everybody else is answered.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "harness/protocol/problem_document.hpp"
+#include "harness/server/public_listener.hpp"
+#include "tests/faults/sequence.hpp"
+#include "tests/integration/server/running_server.hpp"
+#include "tests/support/generators.hpp"
+#include "tests/support/held_image.hpp"
+
+namespace gyre::faults {
+namespace {
+
+using fault_injection::Injector;
+using fault_injection::Plan;
+using protocol::Encoding;
+using server::Phase;
+using server::RawConnection;
+
+constexpr Encoding encoding = Encoding::binary;
+
+std::string post(QueryKind kind, const protocol::QueryRequest& request,
+                 std::string_view headers = "") {
+  return server::post_request(kind == QueryKind::row ? "/query" : "/query/page",
+                              protocol::media_type(encoding), protocol::encode(request, encoding),
+                              headers);
+}
+
+// Not even an orderly end: what the server still sends is answered with a reset.
+void reset_at_end(const RawConnection& connection) {
+  const linger at_once{1, 0};
+  ::setsockopt(connection.socket(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+// Whether it comes true before a test would be thought to hang.
+template <typename Condition>
+bool comes_true(Condition&& condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+// The public listener of a world.
+class Listening {
+ public:
+  explicit Listening(World& world)
+      : world_(world),
+        listener_(world.epochs(), world.queries(), metrics_, {}, {}, nullptr),
+        memory_(world.queries().answer_memory_left()) {
+    auto socket = server::ListeningSocket::open({"127.0.0.1", 0});
+    if (!socket) throw std::runtime_error(socket.error().message);
+    port_ = socket->bound.port;
+    if (!listener_.start(std::move(*socket))) throw std::runtime_error("no listener");
+  }
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+  // Whether nothing of any request is left: connections, leases, memory for answers.
+  [[nodiscard]] bool is_at_rest() const {
+    return listener_.http().connections().size() == 0 && world_.epochs().leases() == 0 &&
+           world_.queries().waiting() == 0 && world_.queries().answer_memory_left() == memory_;
+  }
+
+ private:
+  World& world_;
+  server::Metrics metrics_;
+  server::PublicListener listener_;
+  const std::uint64_t memory_;
+  std::uint16_t port_ = 0;
+};
+
+// A query on a connection of its own, read to its end. An unanswered one is counted.
+Result<protocol::QueryResponse> ask(std::uint16_t port, QueryKind kind,
+                                    const protocol::QueryRequest& request,
+                                    std::atomic<std::size_t>& unanswered) {
+  const auto response = server::ask(port, post(kind, request, "Connection: close\r\n"));
+  if (!response) {
+    ++unanswered;
+    return fail(ErrorCode::internal, "no answer");
+  }
+  if (response->status == 200) {
+    return protocol::decode_query_response(response->body, encoding,
+                                           static_cast<std::uint32_t>(request.keys.size()),
+                                           static_cast<std::uint32_t>(geometry.answer_bytes(kind)));
+  }
+  const auto problem = protocol::decode_problem(response->body);
+  const auto code = problem ? protocol::known_code(*problem) : std::nullopt;
+  if (!code) ++unanswered;
+  return fail(code.value_or(ErrorCode::internal), "refused");
+}
+
+// Begins a query and hangs up: before its body is whole, when all of it is sent, or when the first
+// bytes of the answer have come.
+void vanish(std::uint16_t port, SeededRandom& random) {
+  const std::uint64_t records = geometry.records(QueryKind::page);
+  protocol::QueryRequest request{CurrentEpoch{}, {}};
+  for (std::uint64_t more = random.word() % 4 + 1; more > 0; --more) {
+    request.keys.push_back(make_keys(records, random.word() % records, random)[0]);
+  }
+  const std::string bytes = post(QueryKind::page, request);
+  RawConnection connection(port);
+  if (random.word() % 2 == 0) reset_at_end(connection);
+  const std::uint64_t when = random.word() % 3;
+  const std::string_view sent(bytes);
+  connection.send(when == 0 ? sent.substr(0, random.word() % sent.size()) : sent);
+  if (when == 2) static_cast<void>(connection.receive_until("H"));
+}
+
+RC_GTEST_FIXTURE_PROP(FaultSequences, ClientsThatHangUpTakeNothingWithThem, ()) {
+  const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+  Plan plan = faults_now_and_then();
+  // So that many hang up while their answer is computed.
+  std::erase_if(plan.points, [](const auto& e) { return e.point == FaultPoint::query_scan; });
+  plan.points.push_back({FaultPoint::query_scan,
+                         {{.action = FaultAction::delay, .per_million = 200'000, .argument = 1}}});
+  Recorder recorder;
+  Injector injector({}, seed);
+  World world(snapshots(), DeviceRoom::for_two_images, recorder.track());
+  std::vector<fault_injection::Firing> firings;
+  std::atomic<std::size_t> unanswered = 0;
+  {
+    const Listening listening(world);
+    {
+      std::atomic<bool> over = false;
+      injector.arm(plan);
+      const PauseEnder ender(injector, plan);
+      std::vector<std::jthread> clients;
+      for (unsigned i = 1; i <= 2; ++i) {
+        clients.emplace_back([&, i] {
+          SeededRandom random(seed + i);
+          while (!over) vanish(listening.port(), random);
+        });
+      }
+      clients.emplace_back([&, &track = recorder.track()] {
+        constexpr unsigned client = 1;
+        SeededRandom random(seed);
+        while (!over) {
+          world.query(track, client, random, [&](QueryKind kind, const auto& request) {
+            return ask(listening.port(), kind, request, unanswered);
+          });
+        }
+      });
+      SeededRandom random(seed);
+      for (int i = 0; i < 6; ++i) {
+        world.rotate(
+            snapshots().by_manifest(static_cast<unsigned>(random.word() % TestSnapshots::bases)));
+        world.apply_next();
+        random.word() % 2 == 0 ? world.compact() : world.promote();
+        world.look();
+      }
+      over = true;
+    }
+    firings = injector.disarm();
+    RC_ASSERT(comes_true([&] { return listening.is_at_rest(); }));
+    RC_ASSERT(unanswered == 0U);
+    world.heal();
+  }
+  world.end();
+  auto history = recorder.collect();
+  history.firings = std::move(firings);
+  require_good(std::move(history), contents_of({&world}, true));
+}
+
+// The three moments one by one, where the server is certainly at it.
+struct HangUp : testing::Test {
+  void expect_nothing_left() {
+    EXPECT_TRUE(comes_true([this] { return running.http().connections().size() == 0; }));
+    server::QueryService& queries = running.server().queries();
+    EXPECT_TRUE(comes_true([this] { return running.server().epochs().leases() == 0; }));
+    EXPECT_EQ(queries.answer_memory_left(), queries.limits().answer_memory_bytes);
+    EXPECT_EQ(queries.waiting(), 0U);
+  }
+
+  server::RunningServer running;
+};
+
+TEST_F(HangUp, BeforeTheBodyIsWhole) {
+  running.publish_table();
+  const std::string query = running.query();
+  {
+    RawConnection connection(running.port());
+    ASSERT_TRUE(connection.send(std::string_view(query).substr(0, query.size() - 1)));
+    ASSERT_TRUE(
+        comes_true([&] { return running.http().connections().count(Phase::receiving_body) == 1; }));
+  }
+  expect_nothing_left();
+  EXPECT_TRUE(running.answers());
+}
+
+TEST_F(HangUp, WhileTheAnswerIsComputedAndWhileItWaitsForAPass) {
+  const auto held = std::make_shared<HeldImage>(
+      test_image(running.backend(), 0, server::RunningServer::geometry));
+  running.publish_image(held);
+  {
+    RawConnection computing(running.port());
+    ASSERT_TRUE(computing.send(running.query()));
+    held->wait_for_passes(1);
+    RawConnection waiting(running.port());
+    ASSERT_TRUE(waiting.send(running.query()));
+    ASSERT_TRUE(comes_true([&] { return running.server().queries().waiting() == 1; }));
+  }
+  held->release();
+  expect_nothing_left();
+  EXPECT_EQ(running.server().queries().passes().gone, 1U);  // nobody computed for who waited
+  EXPECT_TRUE(running.answers());
+}
+
+TEST_F(HangUp, WhileTheAnswerIsRead) {
+  // Answers far longer than what the system buffers on the way.
+  const Geometry large{128, 65'536, 64};
+  running.publish_image(test_image(running.backend(), 0, large));
+  const dpf::Key key = running.key(0, large.pages());
+  {
+    constexpr int small_buffer = 4096;
+    RawConnection connection(running.port(), small_buffer);
+    reset_at_end(connection);
+    ASSERT_TRUE(connection.send(post(QueryKind::page, {CurrentEpoch{}, {key, key, key, key}})));
+    ASSERT_TRUE(connection.receive_until("\r\n\r\n"));
+    ASSERT_TRUE(
+        comes_true([&] { return running.http().connections().count(Phase::sending) == 1; }));
+  }
+  expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace gyre::faults
