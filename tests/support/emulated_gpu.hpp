@@ -51,7 +51,8 @@ class EmulatedGpu final : public cuda::Gpu {
     take(bytes);
     // Of exactly that size, so that the address sanitizer sees what kernels do.
     void* const memory = ::operator new (bytes, std::align_val_t{256});
-    std::memset(memory, 0xA5, bytes);
+    // As far as small tables' passes come; touching all that is only reserved would take long.
+    std::memset(memory, 0xA5, std::min<std::uint64_t>(bytes, 256U << 10U));
     sizes_[memory] = bytes;
     return memory;
   }
