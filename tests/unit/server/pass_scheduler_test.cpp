@@ -11,128 +11,14 @@
 #include <set>
 #include <thread>
 
-#include "core/retirer.hpp"
-#include "tests/support/code_of.hpp"
 #include "tests/support/generators.hpp"
-#include "tests/support/scripted_image.hpp"
-#include "tests/support/test_table.hpp"
+#include "tests/unit/server/scheduler_bench.hpp"
 
 namespace gyre::server {
 namespace {
 
-constexpr Geometry geometry{600, 12, 4};
-constexpr Deadline never = Deadline::max();
-
-using Numbers = std::vector<std::uint64_t>;
-using Passes = std::vector<Numbers>;
-using std::chrono::milliseconds;
-
-Deadline in(milliseconds time) {
-  return std::chrono::steady_clock::now() + time;
-}
-
-// Scripted images, each the base of a current and of retained minor epochs, and a scheduler.
-class Bench {
- public:
-  explicit Bench(SchedulerLimits limits, RetentionPolicy policy = generous())
-      : epochs_("boot", policy, retirer_), scheduler_(limits) {}
-
-  static RetentionPolicy generous() {
-    RetentionPolicy policy;
-    policy.retain_bases = 16;
-    return policy;
-  }
-
-  std::shared_ptr<const ScriptedImage> add_base(ScriptedImage::Script script = {},
-                                                std::size_t parts = 1) {
-    auto image = std::make_shared<const ScriptedImage>(static_cast<unsigned>(bases_.size()),
-                                                       geometry, std::move(script), parts);
-    bases_.push_back(image.get());
-    overlay_ = {};
-    publish_epoch(image);
-    return image;
-  }
-  // One batch more on the newest base.
-  void add_batch() {
-    OverlayBatch batch{overlay_.batches() + 1, {3}, std::vector<std::byte>(geometry.row_bytes)};
-    overlay_ = *overlay_.append(geometry, std::move(batch));
-    publish_epoch(epochs_.current()->epoch().images.front());
-  }
-  [[nodiscard]] EpochId id(std::size_t base, std::size_t batches) const {
-    Epoch epoch;
-    epoch.content_id.fill(static_cast<std::byte>(base + 1));
-    return EpochId::of_base(epoch.content_id, batches);
-  }
-
-  [[nodiscard]] Result<PassAnswers> answer(const Numbers& numbers,
-                                           const EpochChoice& choice = CurrentEpoch{},
-                                           QueryKind kind = QueryKind::row,
-                                           Deadline first_pass = never, Deadline all = never,
-                                           std::function<bool()> gone = {}) {
-    std::vector<dpf::Key> keys;
-    for (const std::uint64_t number : numbers) keys.push_back(numbered_key(number));
-    return scheduler_.answer({.lease = *epochs_.lease(choice),
-                              .kind = kind,
-                              .keys = std::move(keys),
-                              .memory = *memory_.reserve(1),
-                              .first_pass_deadline = first_pass,
-                              .deadline = all,
-                              .gone = std::move(gone)});
-  }
-  // What answer() should give.
-  [[nodiscard]] std::vector<std::byte> expected(const Numbers& numbers, std::size_t base = 0,
-                                                std::size_t batches = 0,
-                                                QueryKind kind = QueryKind::row) const {
-    std::vector<std::byte> all;
-    for (const std::uint64_t number : numbers) {
-      const auto one = scripted_answer(static_cast<unsigned>(base), geometry, kind,
-                                       numbered_key(number), batches);
-      all.insert(all.end(), one.begin(), one.end());
-    }
-    return all;
-  }
-
-  // A request on a thread of its own; returns once it waits, if it should.
-  template <typename... More>
-  std::future<std::optional<ErrorCode>> ask(Numbers numbers, More... more) {
-    return std::async(std::launch::async, [=, this] { return code_of(answer(numbers, more...)); });
-  }
-  template <typename... More>
-  std::future<std::optional<ErrorCode>> ask_and_wait(Numbers numbers, More... more) {
-    const std::size_t before = scheduler_.waiting();
-    auto asked = ask(std::move(numbers), more...);
-    while (scheduler_.waiting() == before) std::this_thread::yield();
-    return asked;
-  }
-
-  [[nodiscard]] PassScheduler& scheduler() { return scheduler_; }
-  [[nodiscard]] EpochTable& epochs() { return epochs_; }
-  [[nodiscard]] Retirer& retirer() { return retirer_; }
-  [[nodiscard]] const MemoryBudget& memory() const { return memory_; }
-
- private:
-  void publish_epoch(std::shared_ptr<const Image> image) {
-    Epoch epoch = test_epoch(static_cast<unsigned>(bases_.size() - 1), std::move(image));
-    epoch.id = id(bases_.size() - 1, overlay_.batches());
-    epoch.overlay = overlay_;
-    publish(epochs_, std::move(epoch));
-  }
-
-  MemoryBudget memory_{1'000'000};
-  Retirer retirer_;
-  EpochTable epochs_;
-  std::vector<const Image*> bases_;
-  Overlay overlay_;
-  PassScheduler scheduler_;
-};
-
-SchedulerLimits limits_of(std::size_t pass_queries, std::size_t max_passes = 1,
-                          std::size_t max_waiting = 100) {
-  return {.pass = {.queries = pass_queries}, .max_passes = max_passes, .max_waiting = max_waiting};
-}
-
 TEST(PassScheduler, AnIdleOneAnswersOnTheThreadThatAsks) {
-  Bench bench(limits_of(4));
+  SchedulerBench bench(limits_of(4));
   std::thread::id ran_on;
   const auto image = bench.add_base([&](std::size_t) {
     ran_on = std::this_thread::get_id();
@@ -146,7 +32,7 @@ TEST(PassScheduler, AnIdleOneAnswersOnTheThreadThatAsks) {
 }
 
 TEST(PassScheduler, ThoseWhoComeDuringAPassShareTheNext) {
-  Bench bench(limits_of(8));
+  SchedulerBench bench(limits_of(8));
   const auto image = bench.add_base();
   bench.add_batch();
   bench.add_batch();
@@ -173,7 +59,7 @@ TEST(PassScheduler, ThoseWhoComeDuringAPassShareTheNext) {
 }
 
 TEST(PassScheduler, WhoComesFirstIsInTheFirstPassThatHasRoom) {
-  Bench bench(limits_of(2));
+  SchedulerBench bench(limits_of(2));
   const auto image = bench.add_base();
   image->hold();
   std::vector<std::future<std::optional<ErrorCode>>> asked;
@@ -188,7 +74,7 @@ TEST(PassScheduler, WhoComesFirstIsInTheFirstPassThatHasRoom) {
 }
 
 TEST(PassScheduler, ALongRequestDoesNotKeepShortOnesWaiting) {
-  Bench bench(limits_of(4));
+  SchedulerBench bench(limits_of(4));
   const auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({0});
@@ -211,7 +97,7 @@ TEST(PassScheduler, ALongRequestDoesNotKeepShortOnesWaiting) {
 }
 
 TEST(PassScheduler, DifferentImagesAreScannedAtOnceUpToABound) {
-  Bench bench(limits_of(4, 2));
+  SchedulerBench bench(limits_of(4, 2));
   std::array<std::shared_ptr<const ScriptedImage>, 3> images;
   std::vector<std::future<std::optional<ErrorCode>>> asked;
   for (auto& image : images) {
@@ -236,7 +122,7 @@ TEST(PassScheduler, DifferentImagesAreScannedAtOnceUpToABound) {
 }
 
 TEST(PassScheduler, WhoFindsNoRoomToWaitIsToldSo) {
-  Bench bench(limits_of(4, 1, 2));
+  SchedulerBench bench(limits_of(4, 1, 2));
   const auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({1});
@@ -255,7 +141,7 @@ TEST(PassScheduler, WhoFindsNoRoomToWaitIsToldSo) {
 }
 
 TEST(PassScheduler, WhoWaitsTooLongLeavesTheQueue) {
-  Bench bench(limits_of(4));
+  SchedulerBench bench(limits_of(4));
   const auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({1});
@@ -271,7 +157,7 @@ TEST(PassScheduler, WhoWaitsTooLongLeavesTheQueue) {
 
 // The pass, which goes on, must not touch what the request has taken with it.
 TEST(PassScheduler, WhoIsLateInAPassLeavesItAndThePassGoesOn) {
-  Bench bench(limits_of(4));
+  SchedulerBench bench(limits_of(4));
   const auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({1});
@@ -294,7 +180,7 @@ TEST(PassScheduler, WhoIsLateInAPassLeavesItAndThePassGoesOn) {
 }
 
 TEST(PassScheduler, WhoHasGoneIsInNoPass) {
-  Bench bench(limits_of(8));
+  SchedulerBench bench(limits_of(8));
   const auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({1});
@@ -320,7 +206,7 @@ TEST(PassScheduler, WhoHasGoneIsInNoPass) {
 }
 
 TEST(PassScheduler, WhoGoesBetweenItsPassesIsInNoFurtherOne) {
-  Bench bench(limits_of(2));
+  SchedulerBench bench(limits_of(2));
   const auto image = bench.add_base();
   image->hold();
   std::atomic<bool> gone{false};
@@ -335,7 +221,7 @@ TEST(PassScheduler, WhoGoesBetweenItsPassesIsInNoFurtherOne) {
 }
 
 TEST(PassScheduler, WhoComesIntoAPassInPlaceOfTheGoneIsAskedToo) {
-  Bench bench(limits_of(2));
+  SchedulerBench bench(limits_of(2));
   const auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({1});
@@ -357,7 +243,7 @@ TEST(PassScheduler, WhoComesIntoAPassInPlaceOfTheGoneIsAskedToo) {
 }
 
 TEST(PassScheduler, AFailingPassFailsOnlyTheRequestsInIt) {
-  Bench bench(limits_of(2));
+  SchedulerBench bench(limits_of(2));
   const auto image = bench.add_base([](std::size_t pass) -> Result<void> {
     if (pass == 1) return fail(ErrorCode::device_failed, "as the test wants it");
     if (pass == 2) throw std::bad_alloc();
@@ -386,7 +272,7 @@ TEST(PassScheduler, AFailingPassFailsOnlyTheRequestsInIt) {
 }
 
 TEST(PassScheduler, ClosedItLetsThePassEndAndBeginsNoOther) {
-  Bench bench(limits_of(2));
+  SchedulerBench bench(limits_of(2));
   const auto image = bench.add_base();
   image->hold();
   auto in_pass = bench.ask({1});
@@ -411,7 +297,7 @@ TEST(PassScheduler, AfterAPassNobodyHoldsTheEpoch) {
   RetentionPolicy policy;
   policy.retain_epochs = 0;
   policy.retain_bases = 0;
-  Bench bench(limits_of(8), policy);
+  SchedulerBench bench(limits_of(8), policy);
   auto image = bench.add_base();
   image->hold();
   auto first = bench.ask({1});
@@ -427,129 +313,6 @@ TEST(PassScheduler, AfterAPassNobodyHoldsTheEpoch) {
   EXPECT_FALSE(third.get());
   bench.retirer().drain();
   EXPECT_TRUE(weak.expired());
-}
-
-TEST(PassScheduler, WhoComesDuringAPassJoinsItAtTheNextPart) {
-  Bench bench(limits_of(8));
-  const auto image = bench.add_base({}, 3);
-  image->hold();
-  auto first = std::async(std::launch::async, [&] { return bench.answer({1}); });
-  image->wait_for_passes(1);
-  auto second = std::async(std::launch::async, [&] { return bench.answer({2, 3}); });
-  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
-  image->release(1);
-  image->wait_for_passes(2);
-  auto third = std::async(std::launch::async, [&] { return bench.answer({4}); });
-  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
-  image->release_all();
-  for (auto& [asked, numbers] :
-       {std::pair(&first, Numbers{1}), {&second, Numbers{2, 3}}, {&third, Numbers{4}}}) {
-    const auto answered = asked->get();
-    ASSERT_TRUE(answered);
-    EXPECT_EQ(answered->bytes, bench.expected(numbers));
-  }
-  EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4}, {4}}));
-  EXPECT_EQ(image->parts_read(), (std::vector<std::size_t>{0, 1, 2, 0, 1}));
-  const PassStatistics statistics = bench.scheduler().statistics();
-  EXPECT_DOUBLE_EQ(statistics.passes, 5.0 / 3);
-  EXPECT_EQ(statistics.queries, 4U);
-  EXPECT_EQ(statistics.largest_pass, 4U);
-}
-
-TEST(PassScheduler, AFullPassTakesInWhoWaitsAsOthersLeaveIt) {
-  Bench bench(limits_of(2));
-  const auto image = bench.add_base({}, 2);
-  image->hold();
-  std::vector<std::future<std::optional<ErrorCode>>> asked;
-  asked.push_back(bench.ask({1}));
-  image->wait_for_passes(1);
-  for (const std::uint64_t number : {2U, 3U, 4U}) asked.push_back(bench.ask_and_wait({number}));
-  image->release_all();
-  for (auto& one : asked) EXPECT_FALSE(one.get());
-  EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2}, {2, 3}, {3, 4}, {4}}));
-}
-
-TEST(PassScheduler, WhoGoesOrIsLateIsInNoFurtherPart) {
-  Bench bench(limits_of(8));
-  const auto image = bench.add_base({}, 3);
-  image->hold();
-  std::atomic<bool> gone{false};
-  const std::function<bool()> ask_it = [&gone] { return gone.load(); };
-  auto leaving = bench.ask({1}, CurrentEpoch{}, QueryKind::row, never, never, ask_it);
-  image->wait_for_passes(1);
-  auto late = bench.ask_and_wait({2}, CurrentEpoch{}, QueryKind::row, never, in(milliseconds(50)));
-  auto staying = std::async(std::launch::async, [&] { return bench.answer({3}); });
-  while (bench.scheduler().waiting() != 2) std::this_thread::yield();
-  image->release(1);
-  image->wait_for_passes(2);
-  EXPECT_EQ(late.get(), ErrorCode::queue_full);
-  gone = true;
-  image->release_all();
-  EXPECT_EQ(leaving.get(), ErrorCode::cancelled) << "though it ran the pass";
-  const auto answered = staying.get();
-  ASSERT_TRUE(answered);
-  EXPECT_EQ(answered->bytes, bench.expected({3}));
-  EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2, 3}, {3}, {3}}));
-  EXPECT_EQ(bench.memory().left(), 1'000'000U - 1) << "only what was answered";
-}
-
-// Images take turns part by part; a request in a pass whose turn it is not can still be late.
-TEST(PassScheduler, WhoIsLateBetweenItsPartsLeavesThePass) {
-  Bench bench(limits_of(8));
-  const auto image = bench.add_base({}, 2);
-  const auto other = bench.add_base();
-  image->hold();
-  other->hold();
-  auto late = bench.ask({1}, bench.id(0, 0), QueryKind::row, never, in(milliseconds(100)));
-  image->wait_for_passes(1);
-  auto of_other = bench.ask_and_wait({2}, bench.id(1, 0));
-  image->release(1);
-  other->wait_for_passes(1);
-  EXPECT_EQ(late.get(), ErrorCode::queue_full);
-  EXPECT_EQ(bench.memory().left(), 1'000'000U - 1) << "only the other's";
-  other->release_all();
-  EXPECT_FALSE(of_other.get());
-  image->release_all();
-  EXPECT_FALSE(code_of(bench.answer({3}, bench.id(0, 0))));
-  EXPECT_EQ(image->passes(), (Passes{{1}, {3}, {3}}));
-}
-
-TEST(PassScheduler, AFailingPartFailsThoseInIt) {
-  Bench bench(limits_of(8));
-  const auto image = bench.add_base(
-      [](std::size_t part) -> Result<void> {
-        if (part == 1) return fail(ErrorCode::device_failed, "as the test wants it");
-        return {};
-      },
-      2);
-  image->hold();
-  auto first = bench.ask({1});
-  image->wait_for_passes(1);
-  auto second = bench.ask_and_wait({2});
-  image->release(1);
-  image->wait_for_passes(2);
-  auto third = std::async(std::launch::async, [&] { return bench.answer({3}); });
-  while (bench.scheduler().waiting() != 1) std::this_thread::yield();
-  image->release_all();
-  EXPECT_EQ(first.get(), ErrorCode::device_failed);
-  EXPECT_EQ(second.get(), ErrorCode::device_failed);
-  const auto answered = third.get();
-  ASSERT_TRUE(answered);
-  EXPECT_EQ(answered->bytes, bench.expected({3}));
-}
-
-TEST(PassScheduler, ClosedItLetsThosePassesGoRoundThatHaveBegun) {
-  Bench bench(limits_of(1));
-  const auto image = bench.add_base({}, 3);
-  image->hold();
-  auto in_pass = bench.ask({1});
-  image->wait_for_passes(1);
-  auto waiting = bench.ask_and_wait({2});
-  bench.scheduler().close();
-  EXPECT_EQ(waiting.get(), ErrorCode::draining);
-  image->release_all();
-  EXPECT_FALSE(in_pass.get());
-  EXPECT_EQ(image->passes(), (Passes{{1}, {1}, {1}}));
 }
 
 // Requests at random from many threads on epochs of two bases, at random moments.
@@ -581,7 +344,7 @@ RC_GTEST_PROP(PassScheduler, EveryQueryIsAnsweredOnceAndAsItself, ()) {
   const auto pass_us = *anywhere_in<unsigned>(0, 300);
   const auto parts = *anywhere_in<std::size_t>(1, 5);
 
-  Bench bench(limits);
+  SchedulerBench bench(limits);
   std::array<std::shared_ptr<const ScriptedImage>, 2> images;
   std::atomic<std::size_t> running = 0;
   std::atomic<std::size_t> most = 0;
@@ -652,7 +415,7 @@ RC_GTEST_PROP(PassScheduler, WhateverHappensEveryRequestEnds, ()) {
   const auto close_after_us = *anywhere_in<unsigned>(0, 6000);
   const auto patience_us = *anywhere_in<unsigned>(1, 2000);
   const auto parts = *anywhere_in<std::size_t>(1, 4);
-  Bench bench(limits);
+  SchedulerBench bench(limits);
   for (int base = 0; base < 2; ++base) {
     bench.add_base(
         [&](std::size_t pass) -> Result<void> {
