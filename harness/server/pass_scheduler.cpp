@@ -139,8 +139,10 @@ Result<PassAnswers> PassScheduler::answer(PassRequest request) try {
       }
     }
   }
+  // Read under the lock: who is late in a pass is taken out of it when that has gone on.
+  const Ending ending = ticket->ending;
   lock.unlock();
-  switch (ticket->ending) {
+  switch (ending) {
     case Ending::answered:
       return PassAnswers{std::move(ticket->answers), std::move(ticket->memory)};
     case Ending::failed:
