@@ -1,52 +1,19 @@
 #include "tests/faults/building.hpp"
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
-#include <system_error>
 
 #include "fault_injection/injector.hpp"
 #include "harness/snapshot/build.hpp"
 #include "harness/snapshot/load.hpp"
+#include "tests/support/test_directory.hpp"
 
 namespace gyre::faults {
 namespace {
 
-// Beneath the root of local sources, and gone with its owner.
-class OutputDirectory {
- public:
-  explicit OutputDirectory(const std::filesystem::path& root) {
-    std::string pattern = (root / "build-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      throw std::filesystem::filesystem_error("no directory to build in",
-                                              std::error_code(errno, std::generic_category()));
-    }
-    path_ = pattern;
-  }
-  ~OutputDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  OutputDirectory(const OutputDirectory&) = delete;
-  OutputDirectory& operator=(const OutputDirectory&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-  [[nodiscard]] std::set<std::string> files() const {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      names.insert(entry.path().filename().string());
-    }
-    return names;
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
 // Whether it was built. Half of it is a finding.
-bool all_or_nothing(World& world, const OutputDirectory& directory,
+bool all_or_nothing(World& world, const TestDirectory& directory,
                     const Result<snapshot::Built>& built, const std::set<std::string>& files,
                     bool must) {
   if (directory.files() != (built ? files : std::set<std::string>{})) {
@@ -67,7 +34,7 @@ bool is_whole(const snapshot::Output& built) {
 
 void build_rows(World& world, const TestSnapshots& snapshots, bool must) {
   const snapshot::Manifest manifest = snapshots.without_keys();
-  const OutputDirectory directory(snapshots.directory());
+  const TestDirectory directory(snapshots.directory());  // beneath the root of local sources
   snapshot::IndexedBuild build;
   build.input = snapshots.directory() / manifest.file;
   build.row_bytes = geometry.row_bytes;
@@ -87,8 +54,8 @@ void build_rows(World& world, const TestSnapshots& snapshots, bool must) {
 }
 
 void build_keyed_table(World& world, const TestSnapshots& snapshots, bool must) {
-  const OutputDirectory inputs(snapshots.directory());
-  const OutputDirectory directory(snapshots.directory());
+  const TestDirectory inputs(snapshots.directory());
+  const TestDirectory directory(snapshots.directory());  // beneath the root of local sources
   snapshot::KeyedBuild build;
   build.input = inputs.path() / "keys.csv";
   std::ofstream(build.input) << "alpha,1\nbeta,22\ngamma,333\ndelta,4444\n";

@@ -18,11 +18,13 @@ namespace gyre {
 // A fresh directory that goes away with its owner.
 class TestDirectory {
  public:
-  TestDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gyre-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      throw std::filesystem::filesystem_error("no temporary directory",
+  explicit TestDirectory(
+      const std::filesystem::path& beneath = std::filesystem::temp_directory_path()) {
+    std::string pattern = (beneath / "gyre-test-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) {
+      throw std::filesystem::filesystem_error("no directory for a test",
                                               std::error_code(errno, std::generic_category()));
+    }
     path_ = pattern;
   }
   ~TestDirectory() {
