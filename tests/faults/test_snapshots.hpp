@@ -25,7 +25,8 @@ namespace gyre::faults {
 
 // Eight pages lie interleaved, two behind them; the last row is the last of a page. A row is a tag
 // and eight bytes of value.
-inline constexpr Geometry geometry{40, 16, 4};
+// Two groups of eight pages and a tail, so that passes on the host can have two parts.
+inline constexpr Geometry geometry{40, 16, 2};
 inline constexpr std::uint64_t batch_rows = 5;
 inline constexpr unsigned table_keys = 12;
 

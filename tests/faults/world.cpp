@@ -40,7 +40,12 @@ World::World(const TestSnapshots& snapshots, DeviceRoom room, Recorder::Track& t
       device_(std::make_shared<device::SimulatedDevice>(
           device::SimulatedDeviceOptions{.capacity_bytes = capacity(room)})),
       device_backend_(device_),
-      host_(CpuBackend::create({.kernel = "portable", .executor = "pool", .threads = 1}).value()),
+      host_(CpuBackend::create({.kernel = "portable",
+                                .executor = "pool",
+                                .threads = 1,
+                                .parts = 2,
+                                .least_part_bytes = 1})
+                .value()),
       retirer_(std::make_unique<Retirer>()),
       epochs_(std::make_unique<EpochTable>("boot" + std::to_string(server), retention, *retirer_)),
       writer_(std::make_unique<EpochWriter>(*epochs_, sha256, WriterLimits{})),
