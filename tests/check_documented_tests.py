@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Holds the documentation against the tests: every test that docs/*.md names must be there, and every
-row of a table with a column "test" must name one, or a test file or folder.
+"""Holds the documentation against the tests and results: every test and result file that docs/*.md names
+must be there, every row of a table with a column "test" must name a test, or a test file or folder, and
+nothing may be left to be filled in.
 
 A name is `Suite.Test`, or `.Test` of the suite named before it; `Suite.*` means any test of the suite,
 and a name may end in an ellipsis.
@@ -16,7 +17,8 @@ DEFINITION = re.compile(
     r"\(\s*(\w+),\s*(\w+)", re.MULTILINE)
 QUOTED = re.compile(r"`([^`]+)`")
 NAME = re.compile(r"([A-Z]\w+)?\.(\*|[A-Z]\w*)(…?)$")
-PLACE = re.compile(r"tests/[\w/.*]+$")
+PLACE = re.compile(r"(?:tests|results)/[\w/.*-]+$")
+TO_BE_FILLED_IN = re.compile(r"@[A-Z0-9]+@|\b(?:TODO|FIXME|TBD)\b")
 
 
 def defined_tests(root):
@@ -67,6 +69,8 @@ class Page:
         test_column = None
         for number, line in enumerate(self.page.read_text().splitlines(), 1):
             found = self.names_in(number, line)
+            if TO_BE_FILLED_IN.search(line):
+                self.complain(number, "something is still to be filled in")
             if not line.startswith("|"):
                 test_column = None
                 continue

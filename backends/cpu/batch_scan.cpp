@@ -198,9 +198,9 @@ void BatchScan::expand_run(BatchWorkspace& space, const Run& run,
 
 void BatchScan::keep_touched(const BatchWorkspace& space, const Run& run) noexcept {
   if (touched_->empty()) return;
-  for (std::size_t m = 0; m < members_.size(); ++m) {
-    touched_->keep(m, run.first_record, run.records, bits_of(space, m), run.first_bit());
-  }
+  touched_->keep(
+      run.first_record, run.records, [&](std::size_t member) { return bits_of(space, member); },
+      run.first_bit());
 }
 
 BatchScan::FirstBits BatchScan::expand_block(BatchWorkspace& space, std::uint64_t strip,

@@ -22,7 +22,7 @@ Result<HugeBuffer> KeptBuffers::take(std::uint64_t bytes) {
       kept_ = 0;
     }
     if (kept_ > 0) last = std::move(buffers_[--kept_]);
-    if (last.size() >= bytes) return last;
+    if (last.mapped_bytes() >= bytes) return last;
   }
   return HugeBuffer::allocate(bytes, account_);
 }

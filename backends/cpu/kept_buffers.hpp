@@ -26,7 +26,7 @@ class KeptBuffers final : private MemoryKeeper {
   KeptBuffers(const KeptBuffers&) = delete;
   KeptBuffers& operator=(const KeptBuffers&) = delete;
 
-  // At least that many bytes, of any content. Errors: out_of_memory.
+  // Room for at least that many bytes, of any content. Errors: out_of_memory.
   [[nodiscard]] Result<HugeBuffer> take(std::uint64_t bytes);
   void give_back(HugeBuffer buffer) noexcept;
 

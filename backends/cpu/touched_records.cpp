@@ -1,6 +1,5 @@
 #include "backends/cpu/touched_records.hpp"
 
-#include <algorithm>
 #include <new>
 #include <unordered_map>
 #include <utility>
@@ -36,11 +35,10 @@ void TouchedRecords::collect_batches(std::span<const Overlay* const> overlays) {
     if (!new_overlay) continue;
     std::vector<std::size_t>& batches = overlays_.emplace_back();
     overlay_of_query->for_each([&](const OverlayBatch& batch) {
+      const BatchRows changed = rows_in(batch, rows_of_part_, geometry_.row_bytes);
+      if (changed.rows.empty()) return;
       const auto [number, new_batch] = batch_numbers.try_emplace(&batch, batches_.size());
-      if (new_batch) {
-        batches_.push_back(
-            {.changed = rows_in(batch, rows_of_part_, geometry_.row_bytes), .first = 0});
-      }
+      if (new_batch) batches_.push_back({.changed = changed, .first = 0});
       batches.push_back(number->second);
     });
   }
@@ -53,21 +51,6 @@ void TouchedRecords::list_records() {
   for (Batch& batch : batches_) {
     batch.first = records_.size();
     for (const std::uint64_t row : batch.changed.rows) records_.push_back(row / rows_per_record_);
-  }
-}
-
-void TouchedRecords::keep(std::size_t query, std::uint64_t first_record, std::uint64_t records,
-                          const std::uint8_t* bits, std::uint64_t first_bit) noexcept {
-  std::uint8_t* const masks = masks_.data() + query * records_.size();
-  for (const Batch& batch : batches_) {
-    const auto begin = records_.begin() + static_cast<std::ptrdiff_t>(batch.first);
-    const auto end = begin + static_cast<std::ptrdiff_t>(batch.changed.rows.size());
-    for (auto record = std::lower_bound(begin, end, first_record);
-         record != end && *record < first_record + records; ++record) {
-      const std::uint64_t bit = first_bit + (*record - first_record);
-      masks[record - records_.begin()] =
-          static_cast<std::uint8_t>(0U - ((unsigned{bits[bit / 8]} >> (bit % 8)) & 1U));
-    }
   }
 }
 

@@ -2,6 +2,7 @@
 // of the records that overlays change are kept aside, and what is on top is added at the end.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -25,11 +26,21 @@ class TouchedRecords {
                                                       std::span<const Overlay* const> overlays,
                                                       MemoryAccount& account);
 
-  // Keeps what `query` selects of records first_record … first_record + records - 1: bit number
-  // first_bit of `bits` is first_record's. Ranges that do not overlap may be kept by different
-  // threads at once.
-  void keep(std::size_t query, std::uint64_t first_record, std::uint64_t records,
-            const std::uint8_t* bits, std::uint64_t first_bit) noexcept;
+  // Keeps what each query selects of records first_record … first_record + records - 1:
+  // bits_of(query) is where bit number first_bit is first_record's. Ranges that do not overlap may
+  // be kept by different threads at once.
+  template <typename BitsOf>
+  void keep(std::uint64_t first_record, std::uint64_t records, const BitsOf& bits_of,
+            std::uint64_t first_bit) noexcept {
+    for (const Batch& batch : batches_) {
+      // The same for all queries: with many batches, looking for it costs more than what follows.
+      const auto begin = records_.begin() + static_cast<std::ptrdiff_t>(batch.first);
+      const auto end = begin + static_cast<std::ptrdiff_t>(batch.changed.rows.size());
+      const auto first = std::lower_bound(begin, end, first_record);
+      const auto last = std::lower_bound(first, end, first_record + records);
+      if (first != last) keep_some(first, last, first_record, bits_of, first_bit);
+    }
+  }
 
   // Adds to the query's answer what its overlay changes in the records it selects. REQUIRES: all
   // records were kept.
@@ -50,6 +61,22 @@ class TouchedRecords {
       : geometry_(geometry),
         rows_of_part_(rows_of(geometry, part)),
         rows_per_record_(kind == QueryKind::row ? 1 : geometry.rows_per_page) {}
+
+  using Records = std::vector<std::uint64_t>::const_iterator;
+
+  template <typename BitsOf>
+  void keep_some(Records first, Records last, std::uint64_t first_record, const BitsOf& bits_of,
+                 std::uint64_t first_bit) noexcept {
+    for (std::size_t query = 0; query < overlay_of_query_.size(); ++query) {
+      const std::uint8_t* const bits = bits_of(query);
+      std::uint8_t* const masks = masks_.data() + query * records_.size();
+      for (auto record = first; record != last; ++record) {
+        const std::uint64_t bit = first_bit + (*record - first_record);
+        masks[record - records_.begin()] =
+            static_cast<std::uint8_t>(0U - ((unsigned{bits[bit / 8]} >> (bit % 8)) & 1U));
+      }
+    }
+  }
 
   void collect_batches(std::span<const Overlay* const> overlays);
   void list_records();

@@ -19,12 +19,13 @@ std::string text_of(const char* variable) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> said_in_environment() {
+std::vector<std::pair<std::string, std::string>> said_in_environment(std::string_view besides) {
   std::vector<std::pair<std::string, std::string>> said;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
     const std::size_t equals = text.find('=');
     if (text.rfind("GYRE_BENCH_", 0) != 0 || equals == std::string_view::npos) continue;
+    if (text.substr(0, equals) == besides) continue;
     said.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
   return said;
@@ -53,6 +54,7 @@ std::vector<std::uint64_t> numbers_from_environment(const char* variable,
 }
 
 Geometry geometry_for(std::uint32_t row_bytes, std::uint64_t table_bytes) {
+  row_bytes = std::clamp(row_bytes, Geometry::min_row_bytes, Geometry::max_row_bytes);
   const std::uint32_t rows_per_page = Geometry::default_rows_per_page(row_bytes);
   const std::uint64_t pages =
       table_bytes / (std::uint64_t{rows_per_page} * std::uint64_t{row_bytes});

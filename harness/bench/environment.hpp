@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,9 +11,10 @@
 
 namespace gyre::bench {
 
-// Every GYRE_BENCH_… variable that is set, with its value, for result files: what was measured
-// depends on them.
-[[nodiscard]] std::vector<std::pair<std::string, std::string>> said_in_environment();
+// Every GYRE_BENCH_… variable that is set, but `besides`, with its value, for result files: what
+// was measured depends on them.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> said_in_environment(
+    std::string_view besides = {});
 
 // A positive number, or `otherwise` where the variable is not set to one.
 [[nodiscard]] std::uint64_t number_from_environment(const char* variable, std::uint64_t otherwise);
@@ -24,7 +26,8 @@ namespace gyre::bench {
 [[nodiscard]] std::vector<std::uint64_t> numbers_from_environment(
     const char* variable, std::vector<std::uint64_t> otherwise);
 
-// As many whole pages of rows as fit that many bytes, at least one.
+// As many whole pages of rows as fit that many bytes, at least one; rows of the nearest size that a
+// table may have.
 [[nodiscard]] Geometry geometry_for(std::uint32_t row_bytes, std::uint64_t table_bytes);
 
 }  // namespace gyre::bench

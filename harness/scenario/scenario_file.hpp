@@ -68,7 +68,9 @@ struct ThroughputPlan {
   unsigned threads = 0;     // of a pass; 0: every CPU
   std::uint32_t max_pass_queries = 0;  // 0: the server's default
   unsigned pass_parts = 8;             // between which queries can join a pass
-  bool whole_passes_too = false;       // each load also on a server whose passes have one part
+  // Of a table, for each part and thread, at least; not in the file.
+  std::uint64_t least_part_bytes = std::uint64_t{64} << 20U;
+  bool whole_passes_too = false;  // each load also on a server whose passes have one part
   // What is asked, to be said beside what was found; nothing: nothing.
   std::optional<double> min_gain;        // of the most clients' rate to the fewest's
   std::optional<double> max_p99_passes;  // p99 of the most clients, in passes as full as theirs

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -93,6 +94,7 @@ Result<Subject> prepare(const ThroughputPlan& plan, unsigned pass_parts, std::ui
   CpuBackendOptions options;
   options.threads = plan.threads;
   options.parts = pass_parts;
+  options.least_part_bytes = plan.least_part_bytes;
   auto backend = CpuBackend::create(options);
   if (!backend) return forward_error(backend);
   subject.backend = std::move(*backend);
@@ -174,19 +176,13 @@ Result<ThroughputPoint> measure(const Subject& subject, const ThroughputPlan& pl
   return point;
 }
 
-// A load that asks without a pause, and one that arrives by itself at `offered` a second or, for 0,
-// at the plan's share of the first one's rate.
-Result<void> measure_both(const Subject& subject, const ThroughputPlan& plan, unsigned clients,
-                          double offered, std::uint64_t seed, std::vector<ThroughputPoint>& closed,
-                          std::vector<ThroughputPoint>& open) {
-  auto without_pause = measure(subject, plan, clients, 0, seed);
-  if (!without_pause) return forward_error(without_pause);
-  closed.push_back(*without_pause);
-  if (offered <= 0) offered = without_pause->per_second * plan.open_share;
-  if (offered <= 0) return {};
-  auto arriving = measure(subject, plan, clients, offered, seed);
-  if (!arriving) return forward_error(arriving);
-  open.push_back(*arriving);
+// Adds what was measured to the points.
+Result<void> add_point(const Subject& subject, const ThroughputPlan& plan, unsigned clients,
+                       double per_second, std::uint64_t seed,
+                       std::vector<ThroughputPoint>& points) {
+  auto measured = measure(subject, plan, clients, per_second, seed);
+  if (!measured) return forward_error(measured);
+  points.push_back(std::move(*measured));
   return {};
 }
 
@@ -248,18 +244,23 @@ Result<ThroughputFigures> run_throughput(const ThroughputPlan& plan, std::uint64
   figures.max_pass_queries = subject->server->queries().limits().max_pass_queries;
   for (const unsigned clients : plan.clients) {
     progress("asking", figures.closed.size(), plan.clients.size());
-    // One right after the other, lest the machine is another one by then; what arrives by itself
-    // does so at the same rate, which whole passes can serve.
-    double offered = 0;
-    if (whole) {
-      auto measured =
-          measure_both(*whole, plan, clients, 0, seed, figures.closed_whole, figures.open_whole);
-      if (!measured) return forward_error(measured);
-      if (!figures.open_whole.empty()) offered = figures.open_whole.back().offered;
+    // Whole passes and those in parts right after each other, in turns the first, lest the machine
+    // is another one by then. What arrives by itself does so at a rate that both can serve.
+    std::vector<bool> turns = {false};
+    if (whole) turns.insert(figures.closed.size() % 2 == 0 ? turns.begin() : turns.end(), true);
+    double offered = std::numeric_limits<double>::infinity();
+    for (const bool of_whole : turns) {
+      auto& closed = of_whole ? figures.closed_whole : figures.closed;
+      auto added = add_point(of_whole ? *whole : *subject, plan, clients, 0, seed, closed);
+      if (!added) return forward_error(added);
+      offered = std::min(offered, closed.back().per_second * plan.open_share);
     }
-    auto measured =
-        measure_both(*subject, plan, clients, offered, seed, figures.closed, figures.open);
-    if (!measured) return forward_error(measured);
+    if (offered <= 0) continue;
+    for (const bool of_whole : turns) {
+      auto added = add_point(of_whole ? *whole : *subject, plan, clients, offered, seed,
+                             of_whole ? figures.open_whole : figures.open);
+      if (!added) return forward_error(added);
+    }
   }
   progress("asking", figures.closed.size(), plan.clients.size());
   return figures;

@@ -48,8 +48,8 @@ class QueryService {
   [[nodiscard]] Result<Answered> answer(QueryKind kind, protocol::QueryRequest request,
                                         std::function<bool()> gone = {});
 
-  // From now on nothing more is computed: requests under way end with `draining` as soon as the
-  // pass that they are in is over.
+  // From now on no request gets into a pass: those under way end as soon as their queries have left
+  // the one that they are in, with `draining` if they have more.
   void stop() noexcept { scheduler_.close(); }
 
   [[nodiscard]] const QueryLimits& limits() const noexcept { return limits_; }

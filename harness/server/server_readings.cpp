@@ -145,7 +145,7 @@ std::vector<MetricReading> read_server(Server& server, Administration& administr
   read_epochs(server.epochs(), queries.party(), backends, out);
   read_memory(queries, backends, out);
   read_failures(backends, out);
-  out.gauge("gyre_queries_waiting", "Queries that wait for their pass.", queries.waiting());
+  out.gauge("gyre_queries_waiting", "Requests that wait to get into a pass.", queries.waiting());
   const PassStatistics passes = queries.passes();
   out.counter("gyre_passes_total", "Passes over an image; one of n parts counts as 1/n.",
               passes.passes);

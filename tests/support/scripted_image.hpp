@@ -75,6 +75,11 @@ class ScriptedImage final : public Image {
     const std::lock_guard lock(mutex_);
     return passes_;
   }
+  // The bytes of all answers of each.
+  [[nodiscard]] std::vector<std::size_t> answer_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return answer_bytes_;
+  }
   // Which part each of them was.
   [[nodiscard]] std::vector<std::size_t> parts_read() const {
     const std::lock_guard lock(mutex_);
@@ -99,6 +104,7 @@ class ScriptedImage final : public Image {
       own = passes_.size();
       passes_.push_back(std::move(keys));
       parts_read_.push_back(pass.part);
+      answer_bytes_.push_back(answers.size());
       most_at_once_ = std::max(most_at_once_, ++running_);
       changed_.notify_all();
       changed_.wait(lock, [&] { return own < allowed_; });
@@ -145,6 +151,7 @@ class ScriptedImage final : public Image {
   mutable std::condition_variable changed_;
   mutable std::vector<std::vector<std::uint64_t>> passes_;
   mutable std::vector<std::size_t> parts_read_;
+  mutable std::vector<std::size_t> answer_bytes_;
   mutable std::size_t allowed_ = std::numeric_limits<std::size_t>::max();
   mutable std::size_t running_ = 0;
   mutable std::size_t most_at_once_ = 0;

@@ -231,9 +231,9 @@ class WatchedExecutor final : public Executor {
   std::vector<Call> calls_;
 };
 
-std::shared_ptr<Core> core_on(std::unique_ptr<Executor> executor) {
+std::shared_ptr<Core> core_on(std::unique_ptr<Executor> executor, PartBounds parts = {}) {
   return std::make_shared<Core>(scan_kernels().back(), dpf::best_expansion_kernel(),
-                                std::move(executor), PartBounds{}, std::uint64_t{1} << 30U);
+                                std::move(executor), parts, std::uint64_t{1} << 30U);
 }
 
 Result<std::shared_ptr<const Image>> stage(const std::shared_ptr<Core>& core,
@@ -290,6 +290,33 @@ TEST(ImagesOnNodes, TellTheHomesOfWhatTheyTouchAndScan) {
   Bytes all_rows(three_chunks.bytes());
   ASSERT_TRUE(folded->read_rows(0, all_rows));
   EXPECT_TRUE(all_rows == updated_rows(three_chunks, rows, overlay));
+}
+
+// Whichever part a pass reads, the threads of all nodes have work near them.
+TEST(ImagesOnNodes, HaveSomethingOfEveryPartOnEveryNode) {
+  auto watched = std::make_unique<WatchedExecutor>();
+  WatchedExecutor& executor = *watched;
+  const auto core = core_on(std::move(watched), {.least_bytes = 1, .most_parts = 2});
+  constexpr Geometry geometry{
+      .rows = std::uint64_t{128} * 8 * 128 * 7, .row_bytes = 32, .rows_per_page = 128};
+  ASSERT_EQ(InterleavedLayout(geometry).chunks(), 7U);
+  SeededRandom random(23);
+  const Bytes rows(geometry.bytes(), std::byte{0x5a});
+  const auto image = stage(core, geometry, rows).value();
+  ASSERT_EQ(image->parts(), 2U);
+  const std::set<unsigned> all = {0, 1, 2};
+  EXPECT_EQ(executor.homes_of_calls(OtherNodes::stay_out), all);
+  const auto keys = dpf::generate(dpf::levels_for(geometry.rows), 1, random).value();
+  const Overlay none;
+  const std::vector<Query> queries(
+      2, Query{.kind = QueryKind::row, .key = keys.data(), .overlay = &none});
+  for (std::size_t part = 0; part < 2; ++part) {
+    for (const std::size_t count : {1U, 2U}) {
+      Bytes answers(count * geometry.row_bytes);
+      ASSERT_TRUE(image->answer({std::span(queries).first(count), part}, answers));
+      EXPECT_EQ(executor.homes_of_calls(OtherNodes::help), all);
+    }
+  }
 }
 
 TEST(ImagesOnNodes, AnswerRight) {

@@ -156,9 +156,13 @@ TEST(Throughput, EachLoadIsPutOnPassesInPartsAndOnWholeOnesIfThePlanSaysSo) {
   plan.clients = {2};
   plan.seconds = 1;
   plan.whole_passes_too = true;
+  plan.threads = 2;
+  plan.pass_parts = 3;
+  plan.least_part_bytes = 1;
   const auto figures = run_throughput(plan, 5, [](const auto&, auto, auto) {});
   ASSERT_TRUE(figures);
   EXPECT_TRUE(figures->all_right());
+  EXPECT_EQ(figures->pass_parts, 3U);
   ASSERT_EQ(figures->open.size(), 1U);
   ASSERT_EQ(figures->closed_whole.size(), 1U);
   ASSERT_EQ(figures->open_whole.size(), 1U);

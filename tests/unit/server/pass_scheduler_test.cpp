@@ -390,6 +390,7 @@ RC_GTEST_PROP(PassScheduler, EveryQueryIsAnsweredOnceAndAsItself, ()) {
       ++parts_read;
       RC_ASSERT(!passes[i].empty());
       RC_ASSERT(passes[i].size() <= limits.pass.queries);
+      RC_ASSERT((image->answer_bytes()[i] <= limits.pass.answer_bytes || passes[i].size() == 1));
       for (const std::uint64_t one : passes[i]) {
         RC_ASSERT(seen.emplace(one, image->parts_read()[i]).second);
       }

@@ -37,17 +37,21 @@ RC_GTEST_PROP(FairShares, AreWithinTheBoundsFairAndAsManyAsFit, ()) {
     request = {*anywhere_in<std::size_t>(1, 40), *anywhere_in<std::uint64_t>(1, 50)};
   }
   const PassBounds bounds{*anywhere_in<std::size_t>(1, 64), *anywhere_in<std::uint64_t>(1, 1500)};
-  const Shares shares = fair_shares(requests, bounds);
+  PassLoad already{.queries = *anywhere_in<std::size_t>(0, bounds.queries + 1)};
+  if (already.queries > 0) {
+    already.answer_bytes = *anywhere_in<std::uint64_t>(0, bounds.answer_bytes + 1);
+  }
+  const Shares shares = fair_shares(requests, bounds, already);
   RC_ASSERT(shares.size() == requests.size());
   const std::size_t total = std::accumulate(shares.begin(), shares.end(), std::size_t{0});
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = already.answer_bytes;
   for (std::size_t i = 0; i < shares.size(); ++i) {
     RC_ASSERT(shares[i] <= requests[i].queries);
     bytes += shares[i] * requests[i].answer_bytes;
   }
-  RC_ASSERT(shares.front() >= 1U);
-  RC_ASSERT(total <= bounds.queries);
-  RC_ASSERT(bytes <= bounds.answer_bytes || total == 1);
+  if (already.queries == 0) RC_ASSERT(shares.front() >= 1U);
+  RC_ASSERT(already.queries + total <= bounds.queries);
+  RC_ASSERT((bytes <= bounds.answer_bytes || already.queries + total == 1));
 
   // Whoever could have more has at most one less than anybody before, and no less than anybody
   // behind.
@@ -60,8 +64,8 @@ RC_GTEST_PROP(FairShares, AreWithinTheBoundsFairAndAsManyAsFit, ()) {
     if (next == requests.size() || shares[i] < shares[next]) next = i;
   }
   if (next < requests.size()) {
-    RC_ASSERT(
-        (total == bounds.queries || bytes + requests[next].answer_bytes > bounds.answer_bytes));
+    RC_ASSERT((already.queries + total == bounds.queries ||
+               bytes + requests[next].answer_bytes > bounds.answer_bytes));
   }
 }
 

@@ -51,6 +51,47 @@ TEST(PassesInParts, AFullPassTakesInWhoWaitsAsOthersLeaveIt) {
   EXPECT_EQ(image->passes(), (Passes{{1}, {1, 2}, {2, 3}, {3, 4}, {4}}));
 }
 
+// One whose answer finds no room is not overtaken, and has it once the others have left.
+TEST(PassesInParts, AreBoundedByTheBytesOfTheirAnswersToo) {
+  const std::uint64_t row_bytes = scripted_geometry.answer_bytes(QueryKind::row);
+  const std::uint64_t page_bytes = scripted_geometry.answer_bytes(QueryKind::page);
+  ASSERT_GT(page_bytes, row_bytes);
+  SchedulerLimits limits = limits_of(8);
+  limits.pass.answer_bytes = page_bytes + row_bytes - 1;
+  SchedulerBench bench(limits);
+  const auto image = bench.add_base({}, 2);
+  image->hold();
+  auto first = bench.ask({1});
+  image->wait_for_passes(1);
+  auto page = bench.ask_and_wait({2}, CurrentEpoch{}, QueryKind::page);
+  auto last = bench.ask_and_wait({3});
+  image->release_all();
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(page.get());
+  EXPECT_FALSE(last.get());
+  EXPECT_EQ(image->passes(), (Passes{{1}, {1}, {2}, {2}, {3}, {3}}));
+}
+
+// For the thread sanitizer: the part that a late request is in ends while that gives up.
+TEST(PassesInParts, WhoIsLateWhileAPartEndsIsOutOfItOnce) {
+  SchedulerBench bench(limits_of(8));
+  bench.add_base(
+      [](std::size_t) {
+        std::this_thread::sleep_for(milliseconds(1));
+        return Result<void>{};
+      },
+      2);
+  for (int repetition = 0; repetition < 100; ++repetition) {
+    auto patient = bench.ask({1});
+    auto late = bench.ask({2}, CurrentEpoch{}, QueryKind::row, never, in(milliseconds(2)));
+    EXPECT_FALSE(patient.get());
+    const auto code = late.get();
+    EXPECT_TRUE(!code || *code == ErrorCode::queue_full);
+  }
+  EXPECT_EQ(bench.scheduler().waiting(), 0U);
+  EXPECT_EQ(bench.memory().left(), 1'000'000U);
+}
+
 TEST(PassesInParts, WhoGoesOrIsLateIsInNoFurtherPart) {
   SchedulerBench bench(limits_of(8));
   const auto image = bench.add_base({}, 3);
