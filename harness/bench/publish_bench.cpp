@@ -2,7 +2,8 @@
 // it: the same on a table of any size.
 //
 // The argument is the size of the table in MiB. p50, p99 and max are of one batch of 1,000 rows.
-// compact has also the number of batches that it folds in.
+// compact has also the number of batches that it folds in, pass_with_overlay that of batches which
+// 128 queries find on top of the image.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -17,8 +18,10 @@
 
 #include "backends/cpu/cpu_backend.hpp"
 #include "backends/cpu/huge_buffer.hpp"
+#include "core/dpf/generate.hpp"
 #include "core/elapsed.hpp"
 #include "core/epoch_writer.hpp"
+#include "core/random_source.hpp"
 #include "core/retirer.hpp"
 #include "harness/crypto/sha256.hpp"
 
@@ -82,6 +85,15 @@ struct Epochs {
     if (!installed) return forward_error(installed);
     return {};
   }
+  // What is current after so many batches.
+  Result<Lease> with_batches(std::uint64_t count, std::uint64_t table_rows) {
+    for (std::uint64_t seq = 1; seq <= count; ++seq) {
+      if (auto applied = writer.apply(make_batch(seq, table_rows)); !applied) {
+        return forward_error(applied);
+      }
+    }
+    return table.lease(CurrentEpoch{});
+  }
 };
 
 // A table of that many MiB, served.
@@ -143,13 +155,7 @@ void compact(benchmark::State& state) {
   if (!served) return state.SkipWithError(served.error().message.c_str());
   Epochs& epochs = (*served)->epochs;
   const Geometry& geometry = (*served)->geometry;
-  const auto folded = static_cast<std::uint64_t>(state.range(1));
-  for (std::uint64_t seq = 1; seq <= folded; ++seq) {
-    if (auto applied = epochs.writer.apply(make_batch(seq, geometry.rows)); !applied) {
-      return state.SkipWithError(applied.error().message.c_str());
-    }
-  }
-  const auto lease = epochs.table.lease(CurrentEpoch{});
+  const auto lease = epochs.with_batches(static_cast<std::uint64_t>(state.range(1)), geometry.rows);
   if (!lease) return state.SkipWithError(lease.error().message.c_str());
   const Overlay& overlay = lease->epoch().overlay;
   const std::vector<std::byte> rows(geometry.bytes());
@@ -179,6 +185,56 @@ void compact(benchmark::State& state) {
   state.counters["rate_over_a_copy"] = folded_seconds > 0 ? copied_seconds / folded_seconds : 0;
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(geometry.bytes()));
 }
+
+// A pass of 128 row queries over an image with that many batches on top, in turns with one over the
+// image alone.
+void pass_with_overlay(benchmark::State& state) {
+  constexpr std::size_t queries_count = 128;
+  const auto served = Served::start(state.range(0));
+  if (!served) return state.SkipWithError(served.error().message.c_str());
+  const Geometry& geometry = (*served)->geometry;
+  const auto lease =
+      (*served)->epochs.with_batches(static_cast<std::uint64_t>(state.range(1)), geometry.rows);
+  if (!lease) return state.SkipWithError(lease.error().message.c_str());
+  SystemRandom random;
+  std::vector<dpf::Key> keys;
+  for (std::size_t i = 0; i < queries_count; ++i) {
+    auto pair = dpf::generate(dpf::levels_for(geometry.rows), mixed(i) % geometry.rows, random);
+    if (!pair) return state.SkipWithError(pair.error().message.c_str());
+    keys.push_back(std::move((*pair)[i % 2]));
+  }
+  const Overlay none;
+  std::vector<std::byte> answers(queries_count * geometry.row_bytes);
+  double alone_seconds = 0;
+  double all_seconds = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    for (const Overlay* overlay : {&none, &lease->epoch().overlay}) {
+      std::vector<Query> queries;
+      for (const dpf::Key& key : keys) {
+        queries.push_back({.kind = QueryKind::row, .key = &key, .overlay = overlay});
+      }
+      const auto begun = std::chrono::steady_clock::now();
+      if (auto answered = (*served)->image->answer({queries}, answers); !answered) {
+        return state.SkipWithError(answered.error().message.c_str());
+      }
+      const double took = seconds_since(begun);
+      (overlay == &none ? alone_seconds : all_seconds) += took;
+      if (overlay != &none) state.SetIterationTime(took);
+    }
+  }
+  state.counters["time_over_one_without"] = alone_seconds > 0 ? all_seconds / alone_seconds : 0;
+  state.counters["queries_per_pass"] = queries_count;
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(geometry.bytes()));
+}
+
+BENCHMARK(pass_with_overlay)
+    ->Args({32, 20})
+    ->Args({1024, 60})
+    ->Args({1024, 250})
+    ->UseManualTime()
+    ->Iterations(10)
+    ->Repetitions(3)
+    ->Unit(benchmark::kMillisecond);
 
 BENCHMARK(compact)
     ->Args({64, 1})
