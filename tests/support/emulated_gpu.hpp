@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -104,10 +105,19 @@ class EmulatedGpu final : public cuda::Gpu {
     const std::lock_guard lock(mutex_);
     return most_used_;
   }
+  // Names of the kernels that were started, scans with their tiles, and how often each was.
+  [[nodiscard]] std::map<std::string, std::uint64_t> kernels() {
+    const std::lock_guard lock(mutex_);
+    return kernels_;
+  }
 
   Faults faults;
 
  private:
+  void count(const std::string& kernel) {
+    const std::lock_guard lock(mutex_);
+    ++kernels_[kernel];
+  }
   // REQUIRES: mutex_.
   void take(std::uint64_t bytes) {
     used_ += bytes;
@@ -237,16 +247,25 @@ class EmulatedGpu final : public cuda::Gpu {
     Result<void> clear(void* at, std::uint64_t bytes) override {
       return later([=] { std::memset(at, 0, bytes); });
     }
-    Result<void> run(const cuda::InsertStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::ExtractStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::ExpandStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::MaskStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::ScanTile& tile, const cuda::ScanWork& work) override {
-      return cuda::with_scan_step(tile, work, [&](const auto& step) { return emulate(step); });
+    Result<void> run(const cuda::InsertStep& step) override { return emulate("insert", step); }
+    Result<void> run(const cuda::ExtractStep& step) override { return emulate("extract", step); }
+    Result<void> run(const cuda::ExpandStep& step) override {
+      return emulate("expand to height " + std::to_string(step.height) + " for " +
+                         std::to_string(step.queries),
+                     step);
     }
-    Result<void> run(const cuda::TailStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::OverlayStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::FinishStep& step) override { return emulate(step); }
+    Result<void> run(const cuda::MaskStep& step) override { return emulate("mask", step); }
+    Result<void> run(const cuda::ScanTile& tile, const cuda::ScanWork& work) override {
+      const std::string name = "scan " + std::string(cuda::name_of(tile.route)) + " " +
+                               std::to_string(tile.vector) + "," + std::to_string(tile.columns) +
+                               "," + std::to_string(tile.queries) +
+                               (work.shape.records_per_page > 1 ? " rows" : " pages");
+      return cuda::with_scan_step(tile, work,
+                                  [&](const auto& step) { return emulate(name, step); });
+    }
+    Result<void> run(const cuda::TailStep& step) override { return emulate("tail", step); }
+    Result<void> run(const cuda::OverlayStep& step) override { return emulate("overlay", step); }
+    Result<void> run(const cuda::FinishStep& step) override { return emulate("finish", step); }
 
     Result<void> record(cuda::Event& event) override {
       auto& emulated = dynamic_cast<EmulatedEvent&>(event);
@@ -278,7 +297,8 @@ class EmulatedGpu final : public cuda::Gpu {
       return {};
     }
     template <typename Step>
-    Result<void> emulate(const Step& step) {
+    Result<void> emulate(const std::string& name, const Step& step) {
+      gpu_.count(name);
       return later([step, backwards = gpu_.faults.backwards] {
         const auto order = backwards ? cuda::CrewOrder::backwards : cuda::CrewOrder::forwards;
         const std::uint64_t blocks = step.blocks();
@@ -307,6 +327,7 @@ class EmulatedGpu final : public cuda::Gpu {
   std::uint64_t used_ = 0;
   std::uint64_t most_used_ = 0;
   std::map<void*, std::uint64_t> sizes_;
+  std::map<std::string, std::uint64_t> kernels_;
   MemoryFile file_;
 };
 
