@@ -312,12 +312,13 @@ Result<void> PassRunner::raise_to(const PassNeeds& needs) {
   });
   if (!done) return done;
   if (auto down = answers_down_.reserve(gpu_, needs.answers); !down) return down;
+  if (auto up = parameters_up_.reserve(gpu_, needs.parameters); !up) return up;
   for (Grown& each : grown) *each.buffer = std::move(each.memory);
   return {};
 }
 
-Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t queries,
-                                 std::uint64_t overlay_bytes) {
+PassNeeds PassRunner::needs_for(const TableLayout& layout, std::uint32_t queries,
+                                std::uint64_t overlay_bytes) const noexcept {
   PassNeeds needs;
   for (const QueryShape& shape : {QueryShape::of_pages(layout), QueryShape::of_rows(layout)}) {
     // Fewer can take more of one buffer: their chunks are larger.
@@ -327,7 +328,23 @@ Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t querie
     }
   }
   needs.parameters += overlay_bytes;
-  return raise_to(needs);
+  return needs;
+}
+
+Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t queries,
+                                 std::uint64_t overlay_bytes) {
+  return raise_to(needs_for(layout, queries, overlay_bytes));
+}
+
+std::uint64_t PassRunner::missing_bytes(const TableLayout& layout, std::uint32_t queries,
+                                        std::uint64_t overlay_bytes) const noexcept {
+  std::uint64_t missing = 0;
+  // A buffer's larger one is there before it goes.
+  for_each_buffer(*this, needs_for(layout, queries, overlay_bytes),
+                  [&](const GpuMemory& buffer, std::uint64_t bytes) {
+                    if (bytes > buffer.bytes()) missing += bytes;
+                  });
+  return missing;
 }
 
 Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layout,

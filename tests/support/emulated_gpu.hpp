@@ -34,6 +34,7 @@ class EmulatedGpu final : public cuda::Gpu {
     bool lost = false;                 // nothing works any more
     bool flips_a_bit = false;          // in all that comes down to the host
     bool no_pinned_memory = false;
+    std::function<Result<void>()> before_piece;  // called by who makes one; may fail in its place
     bool backwards = false;  // blocks, and their threads between barriers, from the last one on
   };
 
@@ -43,13 +44,21 @@ class EmulatedGpu final : public cuda::Gpu {
   }
   [[nodiscard]] unsigned multiprocessors() const noexcept override { return 2; }
 
+  [[nodiscard]] Result<std::uint64_t> free_bytes() override {
+    const std::lock_guard lock(mutex_);
+    if (faults.lost) return failed();
+    return faults.capacity_bytes - std::min(faults.capacity_bytes, used_);
+  }
+
   [[nodiscard]] Result<void*> allocate(std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     if (faults.lost) return failed();
     if (used_ + bytes > faults.capacity_bytes) {
+      ++refusals_;
       return fail(ErrorCode::device_out_of_memory, "the emulated GPU is full");
     }
     take(bytes);
+    ++allocations_;
     // Of exactly that size, so that the address sanitizer sees what kernels do.
     void* const memory = ::operator new (bytes, std::align_val_t{256});
     // As far as small tables' passes come; touching all that is only reserved would take long.
@@ -66,6 +75,9 @@ class EmulatedGpu final : public cuda::Gpu {
   [[nodiscard]] std::uint64_t piece_bytes() const noexcept override { return faults.piece_bytes; }
   [[nodiscard]] Result<std::unique_ptr<cuda::MemoryPiece>> make_piece(
       std::uint64_t bytes) override {
+    if (faults.before_piece) {
+      if (auto may = faults.before_piece(); !may) return forward_error(may);
+    }
     const std::lock_guard lock(mutex_);
     if (faults.lost) return failed();
     if (used_ + bytes > faults.capacity_bytes) {
@@ -104,6 +116,16 @@ class EmulatedGpu final : public cuda::Gpu {
   [[nodiscard]] std::uint64_t most_used_bytes() {
     const std::lock_guard lock(mutex_);
     return most_used_;
+  }
+  // How often somebody found too little memory, other than for a piece.
+  [[nodiscard]] std::uint64_t refusals() {
+    const std::lock_guard lock(mutex_);
+    return refusals_;
+  }
+  // How often memory was taken, other than for a piece.
+  [[nodiscard]] std::uint64_t allocations() {
+    const std::lock_guard lock(mutex_);
+    return allocations_;
   }
   // Names of the kernels that were started, scans with their tiles, and how often each was.
   [[nodiscard]] std::map<std::string, std::uint64_t> kernels() {
@@ -326,6 +348,8 @@ class EmulatedGpu final : public cuda::Gpu {
   std::mutex mutex_;
   std::uint64_t used_ = 0;
   std::uint64_t most_used_ = 0;
+  std::uint64_t refusals_ = 0;
+  std::uint64_t allocations_ = 0;
   std::map<void*, std::uint64_t> sizes_;
   std::map<std::string, std::uint64_t> kernels_;
   MemoryFile file_;
