@@ -23,10 +23,6 @@ constexpr std::uint64_t word_bytes = sizeof(std::uint32_t);
 constexpr std::uint64_t leaf_pages = 128;
 constexpr std::uint64_t window_pages = leaf_pages * ExpandStep::nodes_per_block;
 
-// Thread blocks of a scan for each multiprocessor: several rounds of what runs at once, so that the
-// last round's idle ones matter little.
-constexpr unsigned blocks_per_multiprocessor = 16;
-
 // What lies before a block of parameters at most, so that it begins where it may.
 constexpr std::uint64_t parameter_alignment = 16;
 
@@ -522,7 +518,7 @@ Result<void> PassRunner::scan(const Batch& batch, const Chunk& chunk, Side& side
                   .slots = batch.slots,
                   .accumulators = accumulators_.as<std::uint32_t>()};
     work.segments = with_scan_step(batch.tile, work, [&](const auto& step) {
-      return step.segments_for(std::uint64_t{gpu_->multiprocessors()} * blocks_per_multiprocessor);
+      return step.segments_for(gpu_->multiprocessors());
     });
     if (auto done = scanning_->run(batch.tile, work); !done) return done;
   }
