@@ -9,6 +9,8 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,20 @@ def measured(route, seconds, batch=128):
             "batch": batch, "seconds": seconds, "queries_per_second": batch / seconds}
 
 
+def large(kind, batch, of_ceiling, rate=0, size=64 << 30, row_bytes=4096):
+    """A pass over a table as large as those of the targets."""
+    return {"name": "pass", "kind": kind, "route": "and-xor", "bytes": size, "row_bytes": row_bytes,
+            "rows_per_page": 4096 // row_bytes, "batch": batch, "seconds": 1, "queries_per_second": rate,
+            "pass_of_read_ceiling": of_ceiling}
+
+
+# Lines of a program's whose benchmarks measure all that there is a target for.
+ALL_TARGETS = "if [ $1 = bench ]; then\n" + "".join(
+    f"echo '{json.dumps(one)}'\n"
+    for one in (large("page", 1, 1), large("page", 128, 1, rate=1000), large("row", 1, 1, row_bytes=32),
+                large("row", 1, 1, row_bytes=36))) + "fi\n"
+
+
 class GpuCheckTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -53,7 +69,7 @@ class GpuCheckTest(unittest.TestCase):
     def step(self, found, name):
         return next(step for step in found["steps"] if step["step"] == name)
 
-    @unittest.skipIf(gpu_check.gpus_that_the_driver_shows() > 0, "this machine has a GPU")
+    @unittest.skipUnless(gpu_check.gpus_that_the_driver_shows() == 0, "this machine has a GPU, or a driver that hangs")
     def test_without_a_gpu_it_says_so_in_one_sentence_and_builds_nothing(self):
         build = self.folder / "build"
         done = subprocess.run([sys.executable, str(SCRIPT), "--build", str(build)], capture_output=True, text=True)
@@ -62,17 +78,38 @@ class GpuCheckTest(unittest.TestCase):
         self.assertRegex(done.stderr, r"^gpu-check: this machine shows no GPU [^\n]+\n$")
         self.assertFalse(build.exists())
 
+    def test_kernels_need_no_header_that_a_bundle_carries(self):
+        # nvcc is not told where the bundle is. What CUDA's own headers include is not of interest here.
+        compiler = shutil.which(os.environ.get("CXX", "").split(" ")[-1] or "c++")
+        if compiler is None:
+            self.skipTest("no C++ compiler")
+        for kernels in ("launch.cu", "check/check_kernels.cu"):
+            done = subprocess.run([compiler, "-std=c++20", "-x", "c++", "-M", "-MG", f"-I{SCRIPT.parent.parent}",
+                                   str(SCRIPT.parent.parent / "backends" / "cuda" / kernels)],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            needed = done.stdout.split()
+            self.assertTrue(any(header.endswith(".hpp") for header in needed), needed)
+            self.assertEqual([header for header in needed if re.search(r"(^|/)tl/", header)], [])
+
     def test_a_bundle_has_the_header_and_the_suite_where_they_are(self):
         bundle, build = self.folder / "bundle", self.folder / "build"
         with self.assertRaisesRegex(gpu_check.Unusable, "tl/expected.hpp is missing"):
             gpu_check.header_folder(bundle, elsewhere=[str(self.folder)])
         (bundle / "tl").mkdir(parents=True)
         (bundle / "tl" / "expected.hpp").write_text("// a header\n")
-        self.assertEqual(len(gpu_check.make_bundle(bundle, build)), 1)
+        without_commit = unittest.mock.patch.object(gpu_check, "commit_here", return_value="")
+        with without_commit:
+            self.assertEqual(len(gpu_check.make_bundle(bundle, build)), 1)
+            self.assertIsNone(gpu_check.commit_of(bundle))
         suite = build / "tests" / "conformance" / gpu_check.SUITE
         suite.parent.mkdir(parents=True)
         suite.write_text("a program")
-        self.assertEqual(len(gpu_check.make_bundle(bundle, build)), 2)
+        with unittest.mock.patch.object(gpu_check, "commit_here", return_value="0123456789ab+changes"):
+            self.assertEqual(len(gpu_check.make_bundle(bundle, build)), 3)
+        # Where it is carried to, git knows nothing.
+        with without_commit:
+            self.assertEqual(gpu_check.commit_of(bundle), "0123456789ab+changes")
         self.assertEqual((bundle / gpu_check.SUITE).read_text(), "a program")
         self.assertEqual(gpu_check.header_folder(bundle), bundle)
 
@@ -82,11 +119,61 @@ class GpuCheckTest(unittest.TestCase):
         found = self.check(f"[ $1 = bench ] || exit 0\n{bench}")
         self.assertTrue(found["well"])
         self.assertEqual([step["step"] for step in found["steps"]],
-                         ["conformance suite", "compute-sanitizer", "answers, small tables", "benchmarks that matter most",
+                         ["conformance suite", "compute-sanitizer", "answers, every kernel", "answers, small tables", "benchmarks that matter most",
                           "answers, larger tables", "other benchmarks"])
         self.assertEqual(len(found["steps"][-1]["results"]), 3)
         self.assertEqual([(one["route"], one["second"], one["times_as_fast"]) for one in found["routes_that_won"]],
                          [("tensor-bytes", "and-xor", 2.0)])
+
+    def test_what_was_left_out_is_well_but_not_complete(self):
+        def complete(text):
+            # As if nothing of what this machine lacks were missing.
+            found = gpu_check.check(self.program(ALL_TARGETS + text), "/bin/true", "/bin/true", gpu_check.Time(60))
+            self.assertTrue(found["well"])
+            return found["complete"]
+
+        self.assertTrue(complete("exit 0"))
+        self.assertFalse(complete("""[ $1 = bench ] && echo '{"name": "pass", "skipped": "time was up"}'; exit 0"""))
+        self.assertFalse(complete("""[ $1 = bench ] && echo '{"name": "largest_table", "bytes": 1}'; exit 0"""))
+        # A step that was not there to be run.
+        self.assertFalse(self.check(ALL_TARGETS)["complete"])
+        # A target that was not measured.
+        self.assertFalse(gpu_check.check("/bin/true", "/bin/true", "/bin/true", gpu_check.Time(60))["complete"])
+
+    def test_targets_are_reached_missed_or_not_measured(self):
+        def states(passes):
+            return [(one["value"], one["state"]) for one in gpu_check.targets(passes)]
+
+        nothing = (None, "not measured")
+        self.assertEqual(states([]), [nothing] * 3)
+        # Over a smaller table nothing is shown.
+        self.assertEqual(states([large("page", 1, 0.95, size=8 << 30), {"name": "pass", "skipped": "time was up"}]),
+                         [nothing] * 3)
+        self.assertEqual(states([large("page", 1, 0.9), large("page", 1, 0.8)])[0], (0.9, "reached"))
+        self.assertEqual(states([large("page", 1, 0.89)])[0], (0.89, "missed"))
+        rows = [large("row", 1, 0.8, row_bytes=32), large("row", 1, 0.74, row_bytes=36)]
+        self.assertEqual(states(rows)[1], (0.74, "missed"))
+        self.assertEqual(states(rows[:1])[1], nothing)
+        # Whichever route is the fastest; pages of several rows are something else.
+        batches = [large("page", 128, 0.1, rate=rate) for rate in (500, 601)]
+        self.assertEqual(states(batches)[2], (601, "reached"))
+        self.assertEqual(states([large("page", 128, 0.1, rate=700, row_bytes=32)])[2], nothing)
+
+    def test_a_card_that_the_sanitizer_does_not_know_is_skipped_not_failed(self):
+        def sanitized(text):
+            sanitizer = self.folder / "sanitizer"
+            sanitizer.write_text("#!/bin/sh\n" + text)
+            sanitizer.chmod(0o755)
+            found = gpu_check.check("/bin/true", str(sanitizer), None, gpu_check.Time(60))
+            self.assertFalse(found["complete"])
+            return self.step(found, "compute-sanitizer racecheck")["status"], found["well"]
+
+        message = "echo '========= Error: Device not supported. Please refer to the list of supported devices'\n"
+        skipped = "skipped: compute-sanitizer does not support this device"
+        for status in (0, 1):
+            self.assertEqual(sanitized(f"{message}exit {status}"), (skipped, True))
+        self.assertEqual(sanitized("echo '========= ERROR SUMMARY: 1 error'\nexit 3"), (3, False))
+        self.assertEqual(sanitized(message + """echo '{"name": "kernels", "wrong": 1}'\nexit 1"""), (1, False))
 
     def test_a_wrong_answer_is_not_well(self):
         self.assertFalse(self.check("[ $1 = bench ] || exit 1")["well"])
@@ -111,7 +198,7 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_what_was_measured_before_time_was_up_is_kept(self):
         line = json.dumps(measured("and-xor", 0.2))
-        found = self.check(f"[ $1 = bench ] || exit 0\necho '{line}'\nprintf '{{\"cut'\nexec sleep 30", seconds=3)
+        found = self.check(f"[ $1 = bench ] || exit 0\necho '{line}'\nprintf '{{\"cut'\nexec sleep 30", seconds=gpu_check.GRACE + 3)
         step = self.step(found, "benchmarks that matter most")
         self.assertEqual(step["status"], "timed out")
         self.assertEqual(step["results"][0]["route"], "and-xor")
@@ -149,10 +236,10 @@ class GpuCheckTest(unittest.TestCase):
         with unittest.mock.patch.dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"), \
                 unittest.mock.patch.multiple(gpu_check, gpus_that_the_driver_shows=lambda seconds: gpus, CONFIGURING=1,
                                              BUILDING=1, ASKING=1, sanitizer_here=lambda: None):
-            well = gpu_check.run_all(build, self.folder / "bundle", path, gpu_check.Time(6))
+            status = gpu_check.run_all(build, self.folder / "bundle", path, gpu_check.Time(gpu_check.GRACE + 6))
         self.assertLess(time.monotonic() - begun, 30)
         found = json.loads(path.read_text())
-        self.assertEqual(found["well"], well)
+        self.assertEqual(status, 1 if not found["well"] else 0 if found["complete"] else 3)
         return found
 
     def test_whatever_hangs_there_are_results_that_say_so(self):
@@ -176,6 +263,7 @@ class GpuCheckTest(unittest.TestCase):
         found = self.run_all({"program": "[ $1 = device ] && echo '{\"gpu\": \"a card\"}'; exit 0"})
         self.assertEqual(found["device"], {"gpu": "a card"})
         self.assertTrue(found["well"])
+        self.assertFalse(found["complete"])  # without a sanitizer, a suite, or a figure
         self.assertEqual(found["steps"][-1]["step"], "other benchmarks")
 
     def test_only_what_differs_in_nothing_but_its_route_is_compared(self):

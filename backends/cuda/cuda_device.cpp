@@ -73,6 +73,16 @@ void CudaDevice::count_runner() noexcept {
   counted_runner_bytes_ = bytes;
 }
 
+Result<void> CudaDevice::expect_room(const TableLayout& layout) {
+  const std::lock_guard lock(pass_mutex_);
+  if (auto made = make_runner(); !made) return made;
+  const auto free = gpu_->free_bytes();
+  if (!free) return tl::unexpected<Error>(free.error());
+  if (layout.words() * word_bytes + runner_->missing_bytes(layout, 1, 0) <= *free) return {};
+  return fail(ErrorCode::device_out_of_memory,
+              "the GPU has no room for such a table and for what a pass over it works with");
+}
+
 Result<std::uint32_t> CudaDevice::make_room_for_passes(const TableLayout& layout) {
   const std::lock_guard lock(pass_mutex_);
   if (auto made = make_runner(); !made) return forward_error(made);
@@ -96,6 +106,8 @@ Result<device::BufferId> CudaDevice::allocate(const Geometry& geometry) try {
   auto lane = take_lane();
   if (!lane) return forward_error(lane);
   give_back(std::move(*lane));
+  const std::lock_guard lock(allocating_);
+  if (auto expected = expect_room(layout); !expected) return forward_error(expected);
   auto memory = TableMemory::create(gpu_, used_bytes_, layout.words());
   if (!memory) return forward_error(memory);
   auto batch = make_room_for_passes(layout);
@@ -123,7 +135,10 @@ Result<device::BufferId> CudaDevice::allocate_copy(
     ranges.push_back(
         source->layout.image_words(range.offset / word_bytes, range.bytes / word_bytes));
   }
-  auto memory = source->memory.copy_to_write(ranges);
+  auto memory = [&] {
+    const std::lock_guard lock(allocating_);
+    return source->memory.copy_to_write(ranges);
+  }();
   if (!memory) return forward_error(memory);
   auto lane = take_lane();
   if (!lane) return forward_error(lane);
@@ -274,14 +289,22 @@ Result<void> CudaDevice::fetch(const Table& table, Lane& lane, std::uint64_t off
 Result<void> CudaDevice::run(const device::Scan& scan, std::span<std::byte> answers) try {
   const auto table = find(scan.rows);
   if (!table) return misused();
-  const std::lock_guard lock(pass_mutex_);
-  if (auto made = make_runner(); !made) return made;
-  auto done =
-      runner_->run(table->memory.words(), table->layout, scan.queries, answers, table->batch);
-  count_runner();
-  return done;
+  auto done = run_pass(*table, scan, answers);
+  if (done || done.error().code != ErrorCode::device_out_of_memory) return done;
+  // Memory that is missing may be that of a table under way, which may yet find too little itself.
+  const std::lock_guard lock(allocating_);
+  return run_pass(*table, scan, answers);
 } catch (const std::bad_alloc&) {
   return host_memory_exhausted();
+}
+
+Result<void> CudaDevice::run_pass(const Table& table, const device::Scan& scan,
+                                  std::span<std::byte> answers) {
+  const std::lock_guard lock(pass_mutex_);
+  if (auto made = make_runner(); !made) return made;
+  auto done = runner_->run(table.memory.words(), table.layout, scan.queries, answers, table.batch);
+  count_runner();
+  return done;
 }
 
 }  // namespace gyre::cuda

@@ -21,7 +21,8 @@ namespace gyre::cuda {
 // What a pass works with is reserved together with a table: for one query at least, or the table is
 // refused (device_out_of_memory); for as many as may share a scan, and for overlays, where there is
 // room. It stays until the last table goes. Only overlays larger than PassLimits::overlay_bytes can
-// make a pass find too little room.
+// make a pass find too little room; one that finds none while a table is being allocated waits and
+// tries once more, because that table may come to nothing.
 class CudaDevice final : public device::Device {
  public:
   explicit CudaDevice(std::shared_ptr<Gpu> gpu, const PassLimits& limits = {})
@@ -86,8 +87,14 @@ class CudaDevice final : public device::Device {
   [[nodiscard]] device::BufferId keep(std::shared_ptr<Table> table);
   void hold() noexcept;
   void let_go() noexcept;
+  // Whether a table and one query's passes would find room; refuses what would only fail half way,
+  // when passes of other tables had already found none. May throw bad_alloc. Errors:
+  // device_out_of_memory, device_failed.
+  [[nodiscard]] Result<void> expect_room(const TableLayout& layout);
   // How many queries may share a scan. May throw bad_alloc.
   [[nodiscard]] Result<std::uint32_t> make_room_for_passes(const TableLayout& layout);
+  [[nodiscard]] Result<void> run_pass(const Table& table, const device::Scan& scan,
+                                      std::span<std::byte> answers);
   // REQUIRES: pass_mutex_. May throw bad_alloc.
   [[nodiscard]] Result<void> make_runner();
   // REQUIRES: pass_mutex_.
@@ -102,6 +109,7 @@ class CudaDevice final : public device::Device {
   const std::shared_ptr<Gpu> gpu_;
   const PassLimits limits_;
   const PieceAccount used_bytes_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::mutex allocating_;  // of memory for tables; taken before all others
   std::mutex pass_mutex_;  // of what follows; taken before mutex_ where both are
   std::unique_ptr<PassRunner> runner_;
   std::uint64_t counted_runner_bytes_ = 0;  // in used_bytes_

@@ -12,7 +12,7 @@
 #include "backends/cuda/crew.hpp"
 #include "backends/cuda/on_device.hpp"
 #include "core/dpf/kernel_functions.hpp"
-#include "core/dpf/key.hpp"
+#include "core/dpf/max_levels.hpp"
 
 namespace gyre::cuda {
 

@@ -3,6 +3,7 @@
 // the calls to CUDA themselves is tested without a GPU.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -98,6 +99,8 @@ class Gpu {
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   [[nodiscard]] virtual std::uint64_t capacity_bytes() const noexcept = 0;
   [[nodiscard]] virtual unsigned multiprocessors() const noexcept = 0;
+  // Of its memory, at this moment, whoever has the rest. Less can be had in one piece.
+  [[nodiscard]] virtual Result<std::uint64_t> free_bytes() = 0;
 
   // Aligned to 256 bytes.
   [[nodiscard]] virtual Result<void*> allocate(std::uint64_t bytes) = 0;
@@ -118,6 +121,14 @@ class Gpu {
   [[nodiscard]] virtual Result<std::unique_ptr<Stream>> make_stream(StreamUse use) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<Event>> make_event() = 0;
 };
+
+// What to take in place of `held` bytes where `needed` are: half as much again, within bounds, so
+// that what grows a little from pass to pass is not taken anew by each.
+[[nodiscard]] constexpr std::uint64_t with_headroom(std::uint64_t held,
+                                                    std::uint64_t needed) noexcept {
+  constexpr std::uint64_t most = std::uint64_t{64} << 20U;
+  return std::max(needed, held + std::min(held / 2, most));
+}
 
 // Memory on a GPU, or the host's for it, that goes back when nobody holds it. Holds its GPU.
 template <Result<void*> (Gpu::*allocate)(std::uint64_t), void (Gpu::*give_back)(void*) noexcept>
@@ -154,7 +165,9 @@ class GpuBuffer {
   // before: what was once reserved is never lost for the sake of more.
   [[nodiscard]] Result<void> reserve(const std::shared_ptr<Gpu>& gpu, std::uint64_t bytes) {
     if (bytes <= bytes_) return {};
-    auto larger = create(gpu, bytes);
+    const std::uint64_t wanted = with_headroom(bytes_, bytes);
+    auto larger = create(gpu, wanted);
+    if (!larger && wanted > bytes) larger = create(gpu, bytes);
     if (!larger) return forward_error(larger);
     *this = std::move(*larger);
     return {};
@@ -197,7 +210,7 @@ class TransferMemory {
   // As GpuBuffer::reserve().
   [[nodiscard]] Result<void> reserve(const std::shared_ptr<Gpu>& gpu, std::uint64_t bytes) {
     if (bytes <= this->bytes().size()) return {};
-    auto larger = create(gpu, bytes);
+    auto larger = create(gpu, with_headroom(this->bytes().size(), bytes));
     if (!larger) return forward_error(larger);
     *this = std::move(*larger);
     return {};

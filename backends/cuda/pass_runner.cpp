@@ -23,10 +23,6 @@ constexpr std::uint64_t word_bytes = sizeof(std::uint32_t);
 constexpr std::uint64_t leaf_pages = 128;
 constexpr std::uint64_t window_pages = leaf_pages * ExpandStep::nodes_per_block;
 
-// Thread blocks of a scan for each multiprocessor: several rounds of what runs at once, so that the
-// last round's idle ones matter little.
-constexpr unsigned blocks_per_multiprocessor = 16;
-
 // What lies before a block of parameters at most, so that it begins where it may.
 constexpr std::uint64_t parameter_alignment = 16;
 
@@ -312,12 +308,13 @@ Result<void> PassRunner::raise_to(const PassNeeds& needs) {
   });
   if (!done) return done;
   if (auto down = answers_down_.reserve(gpu_, needs.answers); !down) return down;
+  if (auto up = parameters_up_.reserve(gpu_, needs.parameters); !up) return up;
   for (Grown& each : grown) *each.buffer = std::move(each.memory);
   return {};
 }
 
-Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t queries,
-                                 std::uint64_t overlay_bytes) {
+PassNeeds PassRunner::needs_for(const TableLayout& layout, std::uint32_t queries,
+                                std::uint64_t overlay_bytes) const noexcept {
   PassNeeds needs;
   for (const QueryShape& shape : {QueryShape::of_pages(layout), QueryShape::of_rows(layout)}) {
     // Fewer can take more of one buffer: their chunks are larger.
@@ -327,7 +324,23 @@ Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t querie
     }
   }
   needs.parameters += overlay_bytes;
-  return raise_to(needs);
+  return needs;
+}
+
+Result<void> PassRunner::reserve(const TableLayout& layout, std::uint32_t queries,
+                                 std::uint64_t overlay_bytes) {
+  return raise_to(needs_for(layout, queries, overlay_bytes));
+}
+
+std::uint64_t PassRunner::missing_bytes(const TableLayout& layout, std::uint32_t queries,
+                                        std::uint64_t overlay_bytes) const noexcept {
+  std::uint64_t missing = 0;
+  // A buffer's larger one is there before it goes.
+  for_each_buffer(*this, needs_for(layout, queries, overlay_bytes),
+                  [&](const GpuMemory& buffer, std::uint64_t bytes) {
+                    if (bytes > buffer.bytes()) missing += bytes;
+                  });
+  return missing;
 }
 
 Result<void> PassRunner::run(const std::uint32_t* image, const TableLayout& layout,
@@ -505,7 +518,7 @@ Result<void> PassRunner::scan(const Batch& batch, const Chunk& chunk, Side& side
                   .slots = batch.slots,
                   .accumulators = accumulators_.as<std::uint32_t>()};
     work.segments = with_scan_step(batch.tile, work, [&](const auto& step) {
-      return step.segments_for(std::uint64_t{gpu_->multiprocessors()} * blocks_per_multiprocessor);
+      return step.segments_for(gpu_->multiprocessors());
     });
     if (auto done = scanning_->run(batch.tile, work); !done) return done;
   }

@@ -79,6 +79,9 @@ class PassRunner {
   // before. May throw bad_alloc. Errors: device_failed, device_out_of_memory.
   [[nodiscard]] Result<void> reserve(const TableLayout& layout, std::uint32_t queries,
                                      std::uint64_t overlay_bytes);
+  // What reserve() would take of the device's memory now.
+  [[nodiscard]] std::uint64_t missing_bytes(const TableLayout& layout, std::uint32_t queries,
+                                            std::uint64_t overlay_bytes) const noexcept;
   // Of the device's memory, held now.
   [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
 
@@ -102,9 +105,11 @@ class PassRunner {
   PassRunner(std::shared_ptr<Gpu> gpu, const PassLimits& limits) noexcept
       : gpu_(std::move(gpu)), limits_(limits) {}
 
+  [[nodiscard]] PassNeeds needs_for(const TableLayout& layout, std::uint32_t queries,
+                                    std::uint64_t overlay_bytes) const noexcept;
   [[nodiscard]] Result<void> run_batch_or_fail(Batch& batch);
   [[nodiscard]] Result<void> run_batch(Batch& batch);
-  // All of it or nothing.
+  // All of the device's memory that is needed, or none, and the host's beside it.
   [[nodiscard]] Result<void> raise_to(const PassNeeds& needs);
   template <typename Visit>
   static void for_each_buffer(auto& runner, const PassNeeds& needs, const Visit& visit);

@@ -128,6 +128,13 @@ class RuntimeGpu final : public Gpu {
   [[nodiscard]] std::uint64_t capacity_bytes() const noexcept override { return capacity_bytes_; }
   [[nodiscard]] unsigned multiprocessors() const noexcept override { return multiprocessors_; }
 
+  [[nodiscard]] Result<std::uint64_t> free_bytes() override {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (auto current = make_current(device_); !current) return forward_error(current);
+    if (auto done = result_of(cudaMemGetInfo(&free, &total)); !done) return forward_error(done);
+    return free;
+  }
   [[nodiscard]] Result<void*> allocate(std::uint64_t bytes) override {
     void* memory = nullptr;
     if (auto current = make_current(device_); !current) return forward_error(current);

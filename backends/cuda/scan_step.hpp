@@ -82,10 +82,11 @@ struct ScanStep {
     return {{vector, columns, queries}, work.shape, work.layout.page_words};
   }
   [[nodiscard]] constexpr std::uint32_t sets() const noexcept { return work.slots / queries; }
-  [[nodiscard]] constexpr std::uint32_t segments_for(std::uint64_t wanted_blocks) const noexcept {
+  [[nodiscard]] constexpr std::uint32_t segments_for(std::uint64_t multiprocessors) const noexcept {
     const std::uint64_t at_once = partition().groups_at_once();
     return work.segments_for((work.groups + at_once - 1) / at_once,
-                             partition().blocks_across() * sets(), wanted_blocks);
+                             partition().blocks_across() * sets(),
+                             multiprocessors * blocks_at_once);
   }
   // Sets of queries change fastest: blocks that read the same words run side by side.
   [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {

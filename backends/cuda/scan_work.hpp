@@ -126,13 +126,25 @@ struct ScanWork {
   [[nodiscard]] constexpr MaskLayout mask_layout(std::uint32_t groups_together) const noexcept {
     return {shape.records_per_page, slots, groups_together};
   }
-  // How many segments make about so many blocks, none of them without one of `units`.
+  // Into how many segments to deal `units`, where so many blocks are resident on a GPU at once. A
+  // grid takes as many rounds as it fills, the last one no shorter for being half empty, and a
+  // round as long as its longest segment; of several rounds, blocks that differ even out.
   [[nodiscard]] static constexpr std::uint32_t segments_for(std::uint64_t units,
                                                             std::uint64_t blocks_a_segment,
-                                                            std::uint64_t wanted_blocks) noexcept {
-    const std::uint64_t wanted = wanted_blocks / blocks_a_segment;
-    const std::uint64_t some = wanted < units ? wanted : units;
-    return some > 0 ? static_cast<std::uint32_t>(some) : 1;
+                                                            std::uint64_t resident) noexcept {
+    constexpr std::uint64_t most_rounds = 4;
+    const std::uint64_t wanted = most_rounds * resident / blocks_a_segment;
+    const std::uint64_t most = wanted < units ? wanted : units;
+    std::uint64_t best = 1;
+    std::uint64_t least_time = 0;
+    for (std::uint64_t some = most / 2 + 1; some <= most; ++some) {
+      const std::uint64_t rounds = (some * blocks_a_segment + resident - 1) / resident;
+      const std::uint64_t time = rounds * ((units + some - 1) / some);
+      if (least_time != 0 && time > least_time) continue;
+      best = some;
+      least_time = time;
+    }
+    return static_cast<std::uint32_t>(best);
   }
 };
 

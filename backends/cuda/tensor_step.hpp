@@ -33,9 +33,9 @@ struct TensorStep {
   [[nodiscard]] constexpr std::uint64_t blocks_across() const noexcept {
     return (columns() + warps - 1) / warps;
   }
-  [[nodiscard]] constexpr std::uint32_t segments_for(std::uint64_t wanted_blocks) const noexcept {
+  [[nodiscard]] constexpr std::uint32_t segments_for(std::uint64_t multiprocessors) const noexcept {
     return work.segments_for((work.groups + groups_at_once - 1) / groups_at_once,
-                             blocks_across() * sets(), wanted_blocks);
+                             blocks_across() * sets(), multiprocessors * blocks_at_once);
   }
   [[nodiscard]] constexpr std::uint64_t blocks() const noexcept {
     return blocks_across() * work.segments * sets();

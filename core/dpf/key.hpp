@@ -14,11 +14,10 @@
 #include <vector>
 
 #include "core/dpf/block.hpp"
+#include "core/dpf/max_levels.hpp"
 #include "core/error.hpp"
 
 namespace gyre::dpf {
-
-inline constexpr unsigned max_levels = 48;
 
 // What one level corrects in the children of a node whose control bit is set.
 struct LevelCorrection {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ class EmulatedGpu final : public cuda::Gpu {
     bool lost = false;                 // nothing works any more
     bool flips_a_bit = false;          // in all that comes down to the host
     bool no_pinned_memory = false;
+    std::function<Result<void>()> before_piece;  // called by who makes one; may fail in its place
     bool backwards = false;  // blocks, and their threads between barriers, from the last one on
   };
 
@@ -42,13 +44,21 @@ class EmulatedGpu final : public cuda::Gpu {
   }
   [[nodiscard]] unsigned multiprocessors() const noexcept override { return 2; }
 
+  [[nodiscard]] Result<std::uint64_t> free_bytes() override {
+    const std::lock_guard lock(mutex_);
+    if (faults.lost) return failed();
+    return faults.capacity_bytes - std::min(faults.capacity_bytes, used_);
+  }
+
   [[nodiscard]] Result<void*> allocate(std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     if (faults.lost) return failed();
     if (used_ + bytes > faults.capacity_bytes) {
+      ++refusals_;
       return fail(ErrorCode::device_out_of_memory, "the emulated GPU is full");
     }
     take(bytes);
+    ++allocations_;
     // Of exactly that size, so that the address sanitizer sees what kernels do.
     void* const memory = ::operator new (bytes, std::align_val_t{256});
     // As far as small tables' passes come; touching all that is only reserved would take long.
@@ -65,6 +75,9 @@ class EmulatedGpu final : public cuda::Gpu {
   [[nodiscard]] std::uint64_t piece_bytes() const noexcept override { return faults.piece_bytes; }
   [[nodiscard]] Result<std::unique_ptr<cuda::MemoryPiece>> make_piece(
       std::uint64_t bytes) override {
+    if (faults.before_piece) {
+      if (auto may = faults.before_piece(); !may) return forward_error(may);
+    }
     const std::lock_guard lock(mutex_);
     if (faults.lost) return failed();
     if (used_ + bytes > faults.capacity_bytes) {
@@ -104,10 +117,29 @@ class EmulatedGpu final : public cuda::Gpu {
     const std::lock_guard lock(mutex_);
     return most_used_;
   }
+  // How often somebody found too little memory, other than for a piece.
+  [[nodiscard]] std::uint64_t refusals() {
+    const std::lock_guard lock(mutex_);
+    return refusals_;
+  }
+  // How often memory was taken, other than for a piece.
+  [[nodiscard]] std::uint64_t allocations() {
+    const std::lock_guard lock(mutex_);
+    return allocations_;
+  }
+  // Names of the kernels that were started, scans with their tiles, and how often each was.
+  [[nodiscard]] std::map<std::string, std::uint64_t> kernels() {
+    const std::lock_guard lock(mutex_);
+    return kernels_;
+  }
 
   Faults faults;
 
  private:
+  void count(const std::string& kernel) {
+    const std::lock_guard lock(mutex_);
+    ++kernels_[kernel];
+  }
   // REQUIRES: mutex_.
   void take(std::uint64_t bytes) {
     used_ += bytes;
@@ -237,16 +269,25 @@ class EmulatedGpu final : public cuda::Gpu {
     Result<void> clear(void* at, std::uint64_t bytes) override {
       return later([=] { std::memset(at, 0, bytes); });
     }
-    Result<void> run(const cuda::InsertStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::ExtractStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::ExpandStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::MaskStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::ScanTile& tile, const cuda::ScanWork& work) override {
-      return cuda::with_scan_step(tile, work, [&](const auto& step) { return emulate(step); });
+    Result<void> run(const cuda::InsertStep& step) override { return emulate("insert", step); }
+    Result<void> run(const cuda::ExtractStep& step) override { return emulate("extract", step); }
+    Result<void> run(const cuda::ExpandStep& step) override {
+      return emulate("expand to height " + std::to_string(step.height) + " for " +
+                         std::to_string(step.queries),
+                     step);
     }
-    Result<void> run(const cuda::TailStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::OverlayStep& step) override { return emulate(step); }
-    Result<void> run(const cuda::FinishStep& step) override { return emulate(step); }
+    Result<void> run(const cuda::MaskStep& step) override { return emulate("mask", step); }
+    Result<void> run(const cuda::ScanTile& tile, const cuda::ScanWork& work) override {
+      const std::string name = "scan " + std::string(cuda::name_of(tile.route)) + " " +
+                               std::to_string(tile.vector) + "," + std::to_string(tile.columns) +
+                               "," + std::to_string(tile.queries) +
+                               (work.shape.records_per_page > 1 ? " rows" : " pages");
+      return cuda::with_scan_step(tile, work,
+                                  [&](const auto& step) { return emulate(name, step); });
+    }
+    Result<void> run(const cuda::TailStep& step) override { return emulate("tail", step); }
+    Result<void> run(const cuda::OverlayStep& step) override { return emulate("overlay", step); }
+    Result<void> run(const cuda::FinishStep& step) override { return emulate("finish", step); }
 
     Result<void> record(cuda::Event& event) override {
       auto& emulated = dynamic_cast<EmulatedEvent&>(event);
@@ -278,7 +319,8 @@ class EmulatedGpu final : public cuda::Gpu {
       return {};
     }
     template <typename Step>
-    Result<void> emulate(const Step& step) {
+    Result<void> emulate(const std::string& name, const Step& step) {
+      gpu_.count(name);
       return later([step, backwards = gpu_.faults.backwards] {
         const auto order = backwards ? cuda::CrewOrder::backwards : cuda::CrewOrder::forwards;
         const std::uint64_t blocks = step.blocks();
@@ -306,7 +348,10 @@ class EmulatedGpu final : public cuda::Gpu {
   std::mutex mutex_;
   std::uint64_t used_ = 0;
   std::uint64_t most_used_ = 0;
+  std::uint64_t refusals_ = 0;
+  std::uint64_t allocations_ = 0;
   std::map<void*, std::uint64_t> sizes_;
+  std::map<std::string, std::uint64_t> kernels_;
   MemoryFile file_;
 };
 

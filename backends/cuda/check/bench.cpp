@@ -96,7 +96,9 @@ class Bench {
   struct Asked {
     QueryKind kind;
     std::vector<std::size_t> batches;
+    bool with_overlay = false;  // once more, with an overlay of `overlay_rows`
   };
+  static constexpr std::uint64_t overlay_rows = std::uint64_t{1} << 16U;
 
   Result<void> rest() {
     const std::uint64_t large = std::min(8 * gib, largest_size());
@@ -106,7 +108,9 @@ class Bench {
     if (auto done = transfers(large); !done) return done;
     for (const std::uint64_t size : {gib, large}) {
       for (const PageShape& shape : {rows_of_32, rows_of_36}) {
-        if (auto done = table(size, shape, {{QueryKind::row, some}, {QueryKind::page, some}});
+        if (auto done = table(size, shape,
+                              {{QueryKind::row, some, /*with_overlay=*/shape.row_bytes == 32},
+                               {QueryKind::page, some}});
             !done) {
           return done;
         }
@@ -249,6 +253,14 @@ class Bench {
       }
     }
     for (const Asked& each : asked) {
+      if (!each.with_overlay) continue;
+      for (const std::size_t count : each.batches) {
+        if (auto done = batch(*made, each.kind, ScanRoute::and_xor, count, overlay_rows); !done) {
+          if (!skipped("pass", size, done.error())) return done;
+        }
+      }
+    }
+    for (const Asked& each : asked) {
       if (auto done = decodes(*made, each.kind); !done) {
         if (!skipped("decodes", size, done.error())) return done;
       }
@@ -344,18 +356,23 @@ class Bench {
   }
 
   // A whole pass as a server would run it, from keys in host memory to answers there.
-  Result<void> batch(const GeneratedTable& made, QueryKind kind, ScanRoute route,
-                     std::size_t count) {
+  Result<void> batch(const GeneratedTable& made, QueryKind kind, ScanRoute route, std::size_t count,
+                     std::uint64_t updated_rows = 0) {
     const std::uint64_t size = made.geometry.bytes();
     if (time_is_up("pass", size)) return {};
     auto runner = PassRunner::create(gpu_, {.route = route});
     if (!runner) return forward_error(runner);
     auto keys = keys_for(made.geometry.records(kind), count);
     if (!keys) return forward_error(keys);
-    const Overlay none;
+    Overlay overlay;
+    if (updated_rows > 0) {
+      auto updated = updates_all_over(made.geometry, updated_rows);
+      if (!updated) return forward_error(updated);
+      overlay = std::move(*updated);
+    }
     std::vector<Query> queries;
     for (const dpf::Key& key : *keys) {
-      queries.push_back({.kind = kind, .key = &key, .overlay = &none});
+      queries.push_back({.kind = kind, .key = &key, .overlay = &overlay});
     }
     std::vector<std::byte> answers(count * made.geometry.answer_bytes(kind));
     auto times = measure([&] {
@@ -366,12 +383,14 @@ class Bench {
     std::printf(
         "{\"name\": \"pass\", \"kind\": \"%s\", \"route\": \"%s\", \"bytes\": %llu, "
         "\"row_bytes\": "
-        "%u, \"rows_per_page\": %u, \"batch\": %zu, \"seconds\": %.9f, \"least_seconds\": %.9f, "
+        "%u, \"rows_per_page\": %u, \"batch\": %zu, \"overlay_rows\": %llu, \"seconds\": %.9f, "
+        "\"least_seconds\": %.9f, "
         "\"repetitions\": %d, \"queries_per_second\": %.6g, "
         "\"table_bytes_times_queries_per_second\": "
         "%.6g, \"of_read_ceiling\": %.4f, \"pass_of_read_ceiling\": %.4f}\n",
         name_of(kind), text_of(route).c_str(), static_cast<unsigned long long>(size),
-        made.geometry.row_bytes, made.geometry.rows_per_page, count, times->median, times->least,
+        made.geometry.row_bytes, made.geometry.rows_per_page, count,
+        static_cast<unsigned long long>(updated_rows), times->median, times->least,
         times->repetitions, static_cast<double>(count) / times->median, rate, rate / read_ceiling_,
         static_cast<double>(size) / times->median / read_ceiling_);
     return {};
@@ -489,17 +508,22 @@ class Bench {
     return {};
   }
 
-  // Updates of rows all over a table: most are in a piece of memory of their own.
-  Result<void> compaction(const Image& image) {
-    constexpr std::uint64_t count = 1000;
-    const Geometry& geometry = image.geometry();
+  // Rows at the same distance from each other.
+  Result<Overlay> updates_all_over(const Geometry& geometry, std::uint64_t count) {
     OverlayBatch batch{.seq = 1, .rows = {}, .differences = {}};
     for (std::uint64_t i = 0; i < count; ++i) {
       batch.rows.push_back(i * (geometry.rows / count));
     }
     batch.differences.resize(count * geometry.row_bytes);
-    if (auto done = random_.fill(batch.differences); !done) return done;
-    auto overlay = Overlay{}.append(geometry, std::move(batch));
+    if (auto done = random_.fill(batch.differences); !done) return forward_error(done);
+    return Overlay{}.append(geometry, std::move(batch));
+  }
+
+  // Updates of rows all over a table: most are in a piece of memory of their own.
+  Result<void> compaction(const Image& image) {
+    constexpr std::uint64_t count = 1000;
+    const Geometry& geometry = image.geometry();
+    auto overlay = updates_all_over(geometry, count);
     if (!overlay) return forward_error(overlay);
     const auto start = Clock::now();
     if (auto folded = image.with_updates(*overlay); !folded) {

@@ -78,7 +78,8 @@ class Comparison {
   Comparison(Backend& gpu, Backend& cpu, SeededSource& random, const Geometry& geometry)
       : gpu_(gpu), cpu_(cpu), random_(random), geometry_(geometry) {}
 
-  Result<bool> agree(std::uint64_t query_count) {
+  // Of one query for each kind.
+  Result<bool> agree(std::span<const QueryKind> kinds) {
     const Bytes rows = random_.bytes(geometry_.bytes());
     auto mine = image_of(gpu_, geometry_, rows);
     if (!mine) return forward_error(mine);
@@ -92,15 +93,15 @@ class Comparison {
     }
     std::vector<dpf::Key> keys;
     std::vector<Query> queries;
-    keys.reserve(query_count);
-    for (std::uint64_t i = 0; i < query_count; ++i) {
-      const QueryKind kind = random_.below(2) == 0 ? QueryKind::row : QueryKind::page;
+    keys.reserve(kinds.size());
+    for (const QueryKind kind : kinds) {
       const std::uint64_t records = geometry_.records(kind);
       const auto levels = dpf::levels_for(records) + static_cast<unsigned>(random_.below(3));
       auto pair = dpf::generate(levels, random_.below(records), random_);
       if (!pair) return forward_error(pair);
       keys.push_back(std::move((*pair)[random_.below(2)]));
-      queries.push_back({.kind = kind, .key = &keys.back(), .overlay = &overlays[i % 3]});
+      queries.push_back(
+          {.kind = kind, .key = &keys.back(), .overlay = &overlays[queries.size() % 3]});
     }
     auto answered = same_answers(**mine, **theirs, queries);
     if (!answered || !*answered) return answered;
@@ -135,42 +136,112 @@ class Comparison {
   const Geometry geometry_;
 };
 
-}  // namespace
+// Counts tables, and says what is wrong with one.
+class Checking {
+ public:
+  Checking(std::shared_ptr<Gpu> gpu, std::unique_ptr<CpuBackend> cpu, std::uint64_t seed)
+      : gpu_(std::move(gpu)), cpu_(std::move(cpu)), seed_(seed), random_(seed) {}
 
-AnswerCheck check_answers(const std::shared_ptr<Gpu>& gpu, std::uint64_t seed, std::uint64_t tables,
-                          std::uint64_t most_bytes) {
-  AnswerCheck check;
-  SeededSource random(seed);
+  [[nodiscard]] std::shared_ptr<CudaDevice> device(const PassLimits& limits) const {
+    return std::make_shared<CudaDevice>(gpu_, limits);
+  }
+  void compare(const std::shared_ptr<CudaDevice>& device, const Geometry& geometry,
+               const std::vector<QueryKind>& kinds) {
+    DeviceBackend backend(device);
+    const std::uint64_t table = check_.tables++;
+    check_.queries += kinds.size();
+    const auto agree = Comparison(backend, *cpu_, random_, geometry).agree(kinds);
+    if (agree && *agree) return;
+    ++check_.wrong;
+    std::fprintf(
+        stderr,
+        "table %llu of seed %llu (%llu rows of %u bytes, %u a page, %zu queries, %.*s): %s\n",
+        static_cast<unsigned long long>(table), static_cast<unsigned long long>(seed_),
+        static_cast<unsigned long long>(geometry.rows), geometry.row_bytes, geometry.rows_per_page,
+        kinds.size(), static_cast<int>(device->kernel().size()), device->kernel().data(),
+        agree ? "answers or rows differ from the CPU's" : agree.error().message.c_str());
+  }
+  [[nodiscard]] SeededSource& random() noexcept { return random_; }
+  [[nodiscard]] const AnswerCheck& so_far() const noexcept { return check_; }
+
+ private:
+  const std::shared_ptr<Gpu> gpu_;
+  const std::unique_ptr<CpuBackend> cpu_;
+  const std::uint64_t seed_;
+  SeededSource random_;
+  AnswerCheck check_;
+};
+
+// Runs the work with one; without a CPU backend nothing was compared, which is wrong.
+template <typename Work>
+AnswerCheck checking(const std::shared_ptr<Gpu>& gpu, std::uint64_t seed, const Work& work) {
   CpuBackendOptions options;
   options.executor = "pool";
   auto cpu = CpuBackend::create(options);
   if (!cpu) {
     std::fprintf(stderr, "%s\n", cpu.error().message.c_str());
-    return {.tables = tables, .wrong = tables};
+    return {.wrong = 1};
   }
-  std::vector<std::unique_ptr<DeviceBackend>> backends;
-  for (const ScanRoute route : scan_routes) {
-    for (const std::uint64_t bytes : {PassLimits{}.selection_bytes, std::uint64_t{4096}}) {
-      backends.push_back(std::make_unique<DeviceBackend>(
-          std::make_shared<CudaDevice>(gpu, PassLimits{.selection_bytes = bytes, .route = route})));
+  Checking check(gpu, std::move(*cpu), seed);
+  work(check);
+  return check.so_far();
+}
+
+}  // namespace
+
+AnswerCheck check_answers(const std::shared_ptr<Gpu>& gpu, std::uint64_t seed, std::uint64_t tables,
+                          std::uint64_t most_bytes) {
+  return checking(gpu, seed, [&](Checking& check) {
+    std::vector<std::shared_ptr<CudaDevice>> devices;
+    for (const ScanRoute route : scan_routes) {
+      for (const std::uint64_t bytes : {PassLimits{}.selection_bytes, std::uint64_t{4096}}) {
+        devices.push_back(check.device({.selection_bytes = bytes, .route = route}));
+      }
     }
-  }
-  for (; check.tables < tables; ++check.tables) {
-    const Geometry geometry = any_geometry(random, 1 + random.below(most_bytes));
-    constexpr std::uint64_t query_counts[] = {1, 1, 3, 8, 9, 33, 70, 130};
-    const std::uint64_t queries = query_counts[random.below(std::size(query_counts))];
-    check.queries += queries;
-    DeviceBackend& backend = *backends[check.tables % backends.size()];
-    const auto agree = Comparison(backend, **cpu, random, geometry).agree(queries);
-    if (agree && *agree) continue;
-    ++check.wrong;
-    std::fprintf(
-        stderr, "table %llu of seed %llu (%llu rows of %u bytes, %u a page): %s\n",
-        static_cast<unsigned long long>(check.tables), static_cast<unsigned long long>(seed),
-        static_cast<unsigned long long>(geometry.rows), geometry.row_bytes, geometry.rows_per_page,
-        agree ? "answers or rows differ from the CPU's" : agree.error().message.c_str());
-  }
-  return check;
+    SeededSource& random = check.random();
+    for (std::uint64_t i = 0; i < tables; ++i) {
+      const Geometry geometry = any_geometry(random, 1 + random.below(most_bytes));
+      constexpr std::uint64_t query_counts[] = {1, 1, 3, 8, 9, 33, 70, 130};
+      std::vector<QueryKind> kinds(query_counts[random.below(std::size(query_counts))]);
+      for (QueryKind& kind : kinds) {
+        kind = random.below(2) == 0 ? QueryKind::row : QueryKind::page;
+      }
+      check.compare(devices[i % devices.size()], geometry, kinds);
+    }
+  });
+}
+
+AnswerCheck check_every_kernel(const std::shared_ptr<Gpu>& gpu, std::uint64_t seed) {
+  // More than 128 leaves have a tier that the GPU expands. All have pages that fill no group.
+  constexpr std::uint64_t most_on_host = std::uint64_t{128} * dpf::bits_per_leaf;
+  constexpr Geometry unaligned_rows{.rows = 163 * 113, .row_bytes = 4, .rows_per_page = 113};
+  constexpr Geometry aligned_rows{.rows = 131 * 128, .row_bytes = 16, .rows_per_page = 128};
+  constexpr Geometry pages{.rows = most_on_host + 37, .row_bytes = 16, .rows_per_page = 1};
+  static_assert(unaligned_rows.rows > most_on_host && aligned_rows.rows > most_on_host);
+  // 128 times as many have two.
+  constexpr Geometry two_tiers{.rows = most_on_host * 128 + 37, .row_bytes = 4, .rows_per_page = 1};
+
+  return checking(gpu, seed, [&](Checking& check) {
+    for (const ScanRoute route : scan_routes) {
+      const auto device = check.device({.route = route});
+      for (const std::size_t queries : {1U, 8U, 32U, 128U}) {
+        // Up to 8 queries have the same kernels on every route, as have rows that are not aligned.
+        const bool is_first = route == ScanRoute::and_xor;
+        if (!is_first && queries <= 8) continue;
+        for (const Geometry& geometry : {unaligned_rows, aligned_rows}) {
+          if (!is_first && geometry == unaligned_rows) continue;
+          check.compare(device, geometry, std::vector(queries, QueryKind::row));
+        }
+        check.compare(device, pages, std::vector(queries, QueryKind::page));
+      }
+    }
+    // Both tiers chunk by chunk, over several chunks; and the upper one for the whole table.
+    for (const unsigned chunk_tiers : {2U, 1U}) {
+      const auto device =
+          check.device({.selection_bytes = std::uint64_t{1} << 17U, .chunk_tiers = chunk_tiers});
+      check.compare(device, two_tiers, {QueryKind::page});
+    }
+  });
 }
 
 }  // namespace gyre::cuda

@@ -17,6 +17,7 @@ constexpr int unusable = 2;
 int usage() {
   std::fputs(
       "usage: gyre-gpu-check answers SEED TABLES MOST_BYTES   compare with the CPU backend\n"
+      "       gyre-gpu-check kernels SEED                     the same, so that every kernel runs\n"
       "       gyre-gpu-check bench first|rest SECONDS         measure; JSON lines\n"
       "       gyre-gpu-check device                           say which GPU it is\n",
       stderr);
@@ -34,18 +35,21 @@ int main(int count, char** arguments) {
   const std::string_view what = count > 1 ? arguments[1] : "";
   const auto number = [&](int i) { return std::strtoull(arguments[i], nullptr, 10); };
   const bool answers = what == "answers" && count == 5;
+  const bool kernels = what == "kernels" && count == 3;
   const bool bench =
       what == "bench" && count == 4 &&
       (arguments[2] == std::string_view("first") || arguments[2] == std::string_view("rest"));
-  if (!answers && !bench && !(what == "device" && count == 2)) return usage();
+  if (!answers && !kernels && !bench && !(what == "device" && count == 2)) return usage();
   const auto gpu = cuda::open_gpu();
   if (!gpu) return say(gpu.error());
-  if (answers) {
-    const cuda::AnswerCheck check = cuda::check_answers(*gpu, number(2), number(3), number(4));
+  if (answers || kernels) {
+    const cuda::AnswerCheck check = answers
+                                        ? cuda::check_answers(*gpu, number(2), number(3), number(4))
+                                        : cuda::check_every_kernel(*gpu, number(2));
     std::printf(
-        "{\"name\": \"answers\", \"seed\": %llu, \"tables\": %llu, \"queries\": %llu, "
+        "{\"name\": \"%s\", \"seed\": %llu, \"tables\": %llu, \"queries\": %llu, "
         "\"wrong\": %llu}\n",
-        number(2), static_cast<unsigned long long>(check.tables),
+        arguments[1], number(2), static_cast<unsigned long long>(check.tables),
         static_cast<unsigned long long>(check.queries),
         static_cast<unsigned long long>(check.wrong));
     return check.wrong == 0 && check.tables > 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "backends/device/device_backend.hpp"
 #include "core/answer_from.hpp"
 #include "core/dpf/expand.hpp"
+#include "core/elapsed.hpp"
 #include "core/fault_point.hpp"
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
@@ -481,6 +484,74 @@ TEST(CudaDevice, APassThatFindsNoRoomMakesItsImageUnhealthyAndSaysWhy) {
   ASSERT_TRUE(answer_from(images, pass, answers));
   ASSERT_TRUE(asked.expected_image->answer(pass, expected));
   EXPECT_TRUE(answers == expected);
+}
+
+// The pass finds no room beside a table that is being staged, which then comes to nothing.
+TEST(CudaDevice, APassThatFindsNoRoomWhileATableIsAllocatedTriesOnceMore) {
+  Emulated emulated({.batch = 1, .overlay_bytes = 0});
+  Asked asked(emulated.backend, table);
+  ASSERT_TRUE(asked.image);
+  asked.queries[7].overlay = &asked.overlay;
+  auto& faults = emulated.gpu->faults;
+  // For the new table, but not for an overlay beside it; what rows pass through is there already.
+  faults.capacity_bytes = emulated.gpu->used_bytes() + table.bytes();
+  std::optional<ErrorCode> answered = ErrorCode::internal;
+  std::thread pass;
+  std::uint64_t pieces = 0;
+  faults.before_piece = [&]() -> Result<void> {
+    if (++pieces < table.bytes() / faults.piece_bytes) return {};
+    const auto others = cuda::GpuMemory::create(emulated.gpu, *emulated.gpu->free_bytes());
+    pass = std::thread([&] { answered = asked.ask(); });
+    const auto begun = std::chrono::steady_clock::now();
+    while (emulated.gpu->refusals() == 0 && seconds_since(begun) < 10) std::this_thread::yield();
+    return fail(ErrorCode::device_out_of_memory, "somebody else has the last of it");
+  };
+  EXPECT_EQ(code_of(emulated.backend.stage(table)), ErrorCode::device_out_of_memory);
+  ASSERT_TRUE(pass.joinable());
+  pass.join();
+  EXPECT_GT(emulated.gpu->refusals(), 0U);
+  EXPECT_EQ(answered, std::nullopt);
+  EXPECT_TRUE(asked.image->healthy());
+}
+
+TEST(CudaDevice, ATableForWhichThereIsNoRoomTakesNone) {
+  Emulated emulated;
+  const Asked asked(emulated.backend, table);
+  ASSERT_TRUE(asked.image);
+  auto& faults = emulated.gpu->faults;
+  faults.capacity_bytes = emulated.gpu->used_bytes() + table.bytes() - 1;
+  bool began = false;
+  faults.before_piece = [&]() -> Result<void> {
+    began = true;
+    return {};
+  };
+  EXPECT_EQ(code_of(emulated.backend.stage(table)), ErrorCode::device_out_of_memory);
+  EXPECT_FALSE(began);
+  ++faults.capacity_bytes;
+  EXPECT_TRUE(emulated.backend.stage(table));
+  EXPECT_TRUE(began);
+}
+
+// As an epoch's overlay does, batch by batch.
+TEST(CudaDevice, ABufferThatGrowsALittleWithEveryPassIsSeldomTakenAnew) {
+  const auto gpu = std::make_shared<EmulatedGpu>();
+  cuda::GpuMemory memory;
+  cuda::TransferMemory transfer;
+  for (std::uint64_t bytes = 1000; bytes < 100'000; bytes += 100) {
+    ASSERT_TRUE(memory.reserve(gpu, bytes));
+    ASSERT_TRUE(transfer.reserve(gpu, bytes));
+    EXPECT_GE(memory.bytes(), bytes);
+    EXPECT_GE(transfer.bytes().size(), bytes);
+    EXPECT_LE(memory.bytes(), bytes * 3 / 2 + 1);
+  }
+  EXPECT_LE(gpu->allocations(), 13U);  // by half from 1,000 to 100,000
+  // Where there is no room for more, what is needed is enough.
+  gpu->faults.capacity_bytes = memory.bytes() + memory.bytes() + 1;
+  EXPECT_TRUE(memory.reserve(gpu, memory.bytes() + 1));
+  EXPECT_EQ(gpu->used_bytes(), memory.bytes());
+  // Headroom has a bound.
+  constexpr std::uint64_t mib = std::uint64_t{1} << 20U;
+  EXPECT_EQ(cuda::with_headroom(1024 * mib, 1025 * mib), 1088 * mib);
 }
 
 TEST(CudaDevice, OverlaysFindTheRoomThatWasKeptForThem) {

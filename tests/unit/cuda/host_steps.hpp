@@ -65,7 +65,7 @@ inline bool scans_by_definition(const TableLayout& layout, const QueryShape& sha
                 .slots = slots,
                 .accumulators = sums.data()};
   work.segments =
-      with_scan_step(tile, work, [](const auto& step) { return step.segments_for(1000); });
+      with_scan_step(tile, work, [](const auto& step) { return step.segments_for(100); });
   with_scan_step(tile, work, [](const auto& step) {
     emulate(step);
     return 0;

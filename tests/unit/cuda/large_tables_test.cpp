@@ -141,7 +141,7 @@ TEST(LargeTables, ChunksStepsAndScratchStayInTheirBounds) {
                           .groups = each.groups(),
                           .slots = slots};
             with_scan_step(tile, work, [&](auto step) {
-              step.work.segments = step.segments_for(132 * 16);
+              step.work.segments = step.segments_for(132);
               EXPECT_LE(step.work.segments, 132U * 16);
               EXPECT_GT(step.blocks(), 0U);
               EXPECT_LE(step.blocks(), most_blocks);
@@ -161,6 +161,60 @@ TEST(LargeTables, ChunksStepsAndScratchStayInTheirBounds) {
 }
 
 // How many launches a pass has follows from these.
+// Of the rounds in which an H100 has a scan's blocks, the last one is nearly full, too.
+TEST(LargeTables, ScansLeaveLittleOfAGpuIdleInTheirLastRound) {
+  struct Expected {
+    TableLayout layout;
+    bool of_rows;
+    ScanRoute route;
+    std::uint32_t queries;
+    std::uint64_t blocks;
+    std::uint64_t resident;
+  };
+  const TableLayout pages{pages_of_64_gib, 1024, 1024};
+  const TableLayout rows{pages_of_64_gib, 1024, 8};
+  for (const Expected& each : {
+           Expected{pages, false, ScanRoute::and_xor, 1, 2112, 528},
+           Expected{pages, false, ScanRoute::and_xor, 8, 1584, 396},
+           Expected{pages, false, ScanRoute::and_xor, 128, 1536, 396},
+           Expected{pages, false, ScanRoute::tensor_bits, 128, 1024, 264},
+           Expected{rows, true, ScanRoute::and_xor, 1, 1584, 528},
+       }) {
+    const QueryShape shape =
+        each.of_rows ? QueryShape::of_rows(each.layout) : QueryShape::of_pages(each.layout);
+    const ScanTile tile = tile_for(shape, each.route, each.queries);
+    const std::uint32_t slots = slots_for(tile, each.queries);
+    const Chunk chunk = next_chunk({}, each.layout, shape, slots, PassLimits{.route = each.route});
+    ScanWork work{.layout = each.layout, .shape = shape, .groups = chunk.groups(), .slots = slots};
+    with_scan_step(tile, work, [&](auto step) {
+      step.work.segments = step.segments_for(132);
+      EXPECT_EQ(132 * step.blocks_at_once, each.resident) << each.queries;
+      EXPECT_EQ(step.blocks(), each.blocks) << each.queries;
+      return 0;
+    });
+  }
+}
+
+TEST(ScanWork, SegmentsAreNeverMoreThanThereIsToDealAndFillWholeRounds) {
+  for (const std::uint64_t resident : {1U, 6U, 264U, 396U, 528U}) {
+    for (std::uint64_t units = 0; units < 3000; units = units * 9 / 8 + 1) {
+      for (const std::uint64_t blocks : {1U, 3U, 8U, 64U, 256U, 1000U, 100'000U}) {
+        const std::uint64_t segments = ScanWork::segments_for(units, blocks, resident);
+        EXPECT_GE(segments, 1U);
+        EXPECT_LE(segments, std::max<std::uint64_t>(units, 1));
+        EXPECT_TRUE(segments == 1 || segments * blocks <= 4 * resident) << segments;
+      }
+    }
+  }
+  // As many as there are, and rounds that are all full.
+  EXPECT_EQ(ScanWork::segments_for(5, 1, 396), 5U);
+  EXPECT_EQ(ScanWork::segments_for(std::uint64_t{12'000} * 396, 1, 396), 4U * 396);
+  // 7 segments of 256 blocks would fill half of a fifth round of 396.
+  EXPECT_EQ(ScanWork::segments_for(1'000'000, 256, 396), 6U);
+  // 301 to 400 would be a fourth round of two units each.
+  EXPECT_EQ(ScanWork::segments_for(500, 1, 100), 300U);
+}
+
 TEST(LargeTables, APassOver64GiBHasFewChunks) {
   const auto chunks = [](const TableLayout& layout, const QueryShape& shape,
                          std::uint32_t queries) {
