@@ -210,6 +210,7 @@ void pass_with_overlay(benchmark::State& state) {
   for ([[maybe_unused]] auto _ : state) {
     for (const Overlay* overlay : {&none, &lease->epoch().overlay}) {
       std::vector<Query> queries;
+      queries.reserve(keys.size());
       for (const dpf::Key& key : keys) {
         queries.push_back({.kind = QueryKind::row, .key = &key, .overlay = overlay});
       }

@@ -182,7 +182,7 @@ Result<void> add_point(const Subject& subject, const ThroughputPlan& plan, unsig
                        std::vector<ThroughputPoint>& points) {
   auto measured = measure(subject, plan, clients, per_second, seed);
   if (!measured) return forward_error(measured);
-  points.push_back(std::move(*measured));
+  points.push_back(*measured);
   return {};
 }
 
