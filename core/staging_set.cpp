@@ -1,8 +1,11 @@
 #include "core/staging_set.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
+
+#include "core/elapsed.hpp"
 
 namespace gyre {
 
@@ -40,10 +43,14 @@ Result<StagingSet> StagingSet::create(std::span<Backend* const> backends, const 
 
 Result<void> StagingSet::write(std::uint64_t first_row, std::span<const std::byte> rows) {
   for (const Member& member : members_) {
+    const auto begun = std::chrono::steady_clock::now();
     if (auto written = member.staging->write(first_row, rows); !written) {
       members_.clear();
       return written;
     }
+    if (member.place == Place::host) continue;
+    device_upload_.bytes += rows.size();
+    device_upload_.seconds += seconds_since(begun);
   }
   if (members_.empty()) {
     return fail(ErrorCode::geometry_mismatch,
@@ -62,8 +69,10 @@ Result<Images> StagingSet::seal() try {
   Images images;
   images.reserve(members.size());
   for (const Member& member : members) {
+    const auto begun = std::chrono::steady_clock::now();
     auto image = member.staging->seal();
     if (!image) return forward_error(image);
+    if (member.place == Place::device) device_upload_.seconds += seconds_since(begun);
     images.push_back(std::move(*image));
     if (member.place == Place::host && host_images_ == HostImages::unchecked) continue;
     if (auto same = check_sealed(*check_, member.place, *images.back()); !same) {

@@ -1,6 +1,7 @@
 // The same rows staged in several backends at once.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,13 @@ namespace gyre {
 // device always are: a bus and another memory lie between. For the host's own, combining the rows
 // and reading them back costs more than digesting them did, so it is for the operator to choose.
 enum class HostImages : bool { unchecked, checked };
+
+// What went up to devices, and how long whoever staged it waited for them. They copy while the next
+// rows come, so it is no more than their rate where those are slower.
+struct DeviceUpload {
+  std::uint64_t bytes = 0;
+  double seconds = 0;
+};
 
 // One thread at a time. Whatever fails, and dropped at any time: every backend has everything back.
 class StagingSet {
@@ -35,6 +43,9 @@ class StagingSet {
   // The next rows, for all of them; as Staging::write().
   [[nodiscard]] Result<void> write(std::uint64_t first_row, std::span<const std::byte> rows);
 
+  // Since this was made; nothing where no device is among the backends.
+  [[nodiscard]] const DeviceUpload& device_upload() const noexcept { return device_upload_; }
+
   // The images in the order of the backends, once every row was written. Errors: as
   // Staging::seal(); image_corrupt if one of them does not hold what was written.
   [[nodiscard]] Result<Images> seal();
@@ -50,6 +61,7 @@ class StagingSet {
   std::optional<SealCheck> check_;  // one for all; none: nothing is to be checked
   HostImages host_images_ = HostImages::unchecked;
   bool needs_promotion_ = false;
+  DeviceUpload device_upload_;
 };
 
 }  // namespace gyre

@@ -1,5 +1,7 @@
 #include "harness/server/snapshot_origin.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <new>
 #include <utility>
 
@@ -14,7 +16,15 @@ class StagingInAllPlaces final : public ImagesStaging {
                                    std::span<const std::byte> rows) override {
     return staging_.write(first_row, rows);
   }
-  [[nodiscard]] Result<Images> seal() override { return staging_.seal(); }
+  [[nodiscard]] Result<Images> seal() override {
+    auto images = staging_.seal();
+    const DeviceUpload& upload = staging_.device_upload();
+    if (images && upload.seconds > 0) {
+      spdlog::info("event=upload seconds={:.3f} bytes={} bytes_per_second={:.0f}", upload.seconds,
+                   upload.bytes, static_cast<double>(upload.bytes) / upload.seconds);
+    }
+    return images;
+  }
 
  private:
   StagingSet staging_;

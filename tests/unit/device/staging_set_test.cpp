@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "backends/cpu/cpu_backend.hpp"
 #include "core/answer_from.hpp"
 #include "tests/conformance/random_table.hpp"
@@ -58,6 +60,21 @@ TEST_F(StagingSetTest, EveryBackendGetsTheSameRowsThePreferredFirst) {
     }
   }
   expect_nothing_held();
+}
+
+TEST_F(StagingSetTest, SaysWhatWentUpToDevices) {
+  auto set = create().value();
+  EXPECT_EQ(set.device_upload().bytes, 0U);
+  ASSERT_TRUE(set.write(0, rows_));
+  ASSERT_TRUE(set.seal());
+  EXPECT_EQ(set.device_upload().bytes, rows_.size());
+  EXPECT_GT(set.device_upload().seconds, 0);
+  const std::array<Backend*, 1> host = {cpu_.get()};
+  auto on_host = StagingSet::create(host, table).value();
+  ASSERT_TRUE(on_host.write(0, rows_));
+  ASSERT_TRUE(on_host.seal());
+  EXPECT_EQ(on_host.device_upload().bytes, 0U);
+  EXPECT_EQ(on_host.device_upload().seconds, 0);
 }
 
 TEST_F(StagingSetTest, WhateverFailsEverythingIsGivenBack) {
