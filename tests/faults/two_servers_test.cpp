@@ -273,8 +273,8 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, WhatAnHonestServerSeesDoesNotDependOnWhatI
 }
 
 // One that lies about what must be the same on both is found out the next time that it is asked,
-// and the client asks no more. It can so make itself useless, but whatever keys are looked up, the
-// honest server sees the same.
+// and from then on the client knows no newer epoch. It can so make itself useless, but whatever
+// keys are looked up, the honest server sees the same.
 RC_GTEST_FIXTURE_PROP(FaultSequences, WhatAnHonestServerSeesAfterALieAboutMetadataIsNotAboutKeys,
                       ()) {
   Script script;
@@ -286,6 +286,7 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, WhatAnHonestServerSeesAfterALieAboutMetada
   const auto liar = *anywhere_in<std::size_t>(0, 2);
   const auto lied_to = play(script, liar, WorldTransport::Lie::metadata);
   RC_ASSERT(lied_to.seen == play(of_absent_keys, liar, WorldTransport::Lie::metadata).seen);
+  RC_ASSERT(std::ranges::count(lied_to.outcomes, "refreshed") == 0);
   // Until it is found out all is as if nobody lied.
   const auto honest = play(script, liar, WorldTransport::Lie::none);
   constexpr std::ptrdiff_t connected = 1;
