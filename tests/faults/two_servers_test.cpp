@@ -155,6 +155,7 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, TwoServersThatAreApartNeverMisleadAClient,
       RC_ASSERT(fetched.error().code == ErrorCode::epoch_gone ||
                 fetched.error().code == ErrorCode::no_epoch ||
                 fetched.error().code == ErrorCode::servers_disagree);
+      RC_ASSERT(!(pair.zero.current() == pair.one.current()));  // else there is something to read
       continue;
     }
     ++read;
