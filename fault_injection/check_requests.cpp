@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "fault_injection/findings.hpp"
@@ -93,12 +94,20 @@ void check_clients(const Findings& findings) {
   }
 }
 
-// Whether a fault of the query's own path wanted this error while the request ran.
+// Whether it is one that this fault brings: a fault in a query's own path is its error; one in the
+// path of its bytes ends a connection, of whose client the history says `io_failed`.
+bool brings(const Firing& firing, ErrorCode error) {
+  if (firing.term.action != FaultAction::fail) return false;
+  const std::string_view point = describe(firing.point).name;
+  if (point.starts_with("http.")) return error == ErrorCode::io_failed;
+  return point.starts_with("query.") && firing.term.code == error;
+}
+
+// Whether a fault wanted this error while the request ran.
 bool was_wanted(const History& history, const Request& request) {
   return std::any_of(history.firings.begin(), history.firings.end(), [&](const Firing& firing) {
-    return describe(firing.point).name.starts_with("query.") &&
-           firing.term.action == FaultAction::fail && firing.term.code == *request.error &&
-           firing.at >= request.time.begin && firing.at <= request.time.latest();
+    return brings(firing, *request.error) && firing.at >= request.time.begin &&
+           firing.at <= request.time.latest();
   });
 }
 

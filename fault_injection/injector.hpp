@@ -42,8 +42,8 @@ class Injector {
   Injector(const Injector&) = delete;
   Injector& operator=(const Injector&) = delete;
 
-  // Another plan instead; counts and firings begin anew, who waits at a point goes on. The firings
-  // of the plan before, none missing.
+  // Another plan instead; counts and firings begin anew, who waits at a point goes on. Returns the
+  // firings() of the plan before, with those that came until then.
   std::vector<Firing> arm(Plan plan);
   std::vector<Firing> disarm() { return arm({}); }
 

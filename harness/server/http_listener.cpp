@@ -17,6 +17,7 @@
 #include <new>
 
 #include "core/elapsed.hpp"
+#include "core/fault_point.hpp"
 #include "harness/protocol/http_status.hpp"
 #include "harness/protocol/problem_document.hpp"
 #include "harness/server/request_head.hpp"
@@ -333,10 +334,16 @@ void HttpListener::take(FileDescriptor connection) try {
     turn_away(connection);
     return;
   }
-  const auto shared = std::make_shared<OpenConnection>(connections_, std::move(connection));
-  workers_->run([this, shared] { serve(shared); });
+  if (!hand_over(std::move(connection))) ++refused_;
 } catch (const std::bad_alloc&) {
   ++refused_;
+}
+
+bool HttpListener::hand_over(FileDescriptor connection) {
+  GYRE_FAULT_POINT_OR(http_accept, false);
+  const auto shared = std::make_shared<OpenConnection>(connections_, std::move(connection));
+  workers_->run([this, shared] { serve(shared); });
+  return true;
 }
 
 void HttpListener::turn_away(const FileDescriptor& connection) noexcept try {

@@ -3,6 +3,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,24 +27,31 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, AtOnceNothingIsBrokenEither, ()) {
   World world(snapshots(), room, recorder.track());
   injector.arm(plan);
   std::vector<fault_injection::Firing> firings;
+  Exceptions exceptions;
   {
     const PauseEnder ender(injector, plan);
     std::atomic<bool> over = false;
     std::vector<std::jthread> askers;
     for (unsigned client = 1; client <= 2; ++client) {
       askers.emplace_back([&, client, &track = recorder.track()] {
-        SeededRandom random(seed + client);
-        while (!over) {
-          world.query(track, client, random);
-          std::this_thread::sleep_for(std::chrono::microseconds(50));
-        }
+        exceptions.guard([&] {
+          SeededRandom random(seed + client);
+          while (!over) {
+            world.query(track, client, random);
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+          }
+        });
       });
     }
+    // Whatever happens here, they come to an end.
+    const std::shared_ptr<void> ender_of_askers(nullptr, [&over](void*) { over = true; });
     const auto changes = [&](auto&& step) {
       return std::jthread([&, step, &track = recorder.track()] {
-        const World::OnTrack recorded(track);
-        SeededRandom random(seed);
-        for (int i = 0; i < 12; ++i) step(random);
+        exceptions.guard([&] {
+          const World::OnTrack recorded(track);
+          SeededRandom random(seed);
+          for (int i = 0; i < 12; ++i) step(random);
+        });
       });
     };
     {
@@ -76,8 +84,8 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, AtOnceNothingIsBrokenEither, ()) {
       });
     }
     firings = injector.disarm();
-    over = true;
   }
+  exceptions.require_none();
   world.heal();
   world.end();
   auto history = recorder.collect();

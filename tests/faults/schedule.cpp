@@ -6,10 +6,12 @@
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "fault_injection/contents.hpp"
 #include "fault_injection/injector.hpp"
 #include "tests/faults/building.hpp"
+#include "tests/faults/listening_world.hpp"
 #include "tests/faults/terms.hpp"
 
 namespace gyre::faults {
@@ -23,8 +25,27 @@ using fault_injection::Term;
 constexpr std::uint64_t hits_of_query_points = 3;
 constexpr unsigned query_threads = 2;
 
+bool is_of_http(FaultPoint point) {
+  return describe(point).name.starts_with("http.");
+}
 bool is_of_queries(FaultPoint point) {
-  return describe(point).name.starts_with("query.");
+  return describe(point).name.starts_with("query.") || is_of_http(point);
+}
+
+// How often something is to happen at a point of the plan.
+std::uint64_t firings_of(const PointPlan& entry) {
+  std::uint64_t firings = 0;
+  for (const Term& term : entry.terms) {
+    if (term.action != FaultAction::off) firings += term.count.value_or(1);
+  }
+  return firings;
+}
+
+// The hit at which the last term of a plan by at_hit() is to happen.
+std::uint64_t last_hit_of(const PointPlan& entry) {
+  std::uint64_t hits = 0;
+  for (const Term& term : entry.terms) hits += term.count.value_or(1);
+  return hits;
 }
 
 // Steps. A look after each, so that what one leaves behind is not covered by the next.
@@ -74,11 +95,12 @@ void once(World& world, const TestSnapshots& snapshots) {
 // Queries one after another until it ends, from a thread of its own.
 class Querier {
  public:
-  Querier(World& world, Recorder& recorder, unsigned client)
-      : track_(recorder.track()), thread_([this, &world, client](const std::stop_token& stop) {
+  Querier(World& world, Recorder& recorder, unsigned client, World::Ask ask)
+      : track_(recorder.track()),
+        thread_([this, &world, client, ask = std::move(ask)](const std::stop_token& stop) {
           SeededRandom random(client);
           while (!stop.stop_requested()) {
-            world.query(track_, client, random);
+            world.query(track_, client, random, ask);
             ++queries_;
             // Faster than this shows nothing more, and takes time to judge.
             std::this_thread::sleep_for(std::chrono::microseconds(20));
@@ -171,6 +193,7 @@ const std::vector<Program>& all_programs() {
       {"compact-narrow", DeviceRoom::for_one_image, {batch, compact, promote}},
       {"roll-back", DeviceRoom::for_two_images, {batch, batch, roll_back, batch}},
       {"roll-back-base", DeviceRoom::for_two_images, {rotate<1>, batch, roll_back_base, batch}},
+      {"over-http", DeviceRoom::for_two_images, {batch, compact}, nullptr, true},
       {"build", DeviceRoom::for_two_images, {once<build_rows>}, build_rows},
       {"build-keyed", DeviceRoom::for_two_images, {once<build_keyed_table>}, build_keyed_table},
       {"promote", DeviceRoom::for_one_image, {rotate<1>, promote}},
@@ -234,7 +257,8 @@ std::map<FaultPoint, std::uint64_t> count_hits(const TestSnapshots& snapshots,
   run_steps(world, snapshots, program);
   auto hits = hits_so_far(injector);
   for (const FaultPointDescription& point : fault_points) {
-    if (is_of_queries(point.point)) hits[point.point] = hits_of_query_points;
+    if (!is_of_queries(point.point) || (is_of_http(point.point) && !program.over_http)) continue;
+    hits[point.point] = hits_of_query_points;
   }
   return hits;
 }
@@ -262,7 +286,6 @@ std::optional<Schedule> with_a_second_fault(const Schedule& single, const Outcom
   };
   std::vector<Hits> later;
   for (const auto& [point, hits] : outcome.hits) {
-    if (point == first) continue;
     const auto found = outcome.hits_before.find(point);
     const std::uint64_t before = found == outcome.hits_before.end() ? 0 : found->second;
     const std::uint64_t after = is_of_queries(point) ? before + hits_of_query_points : hits;
@@ -272,11 +295,24 @@ std::optional<Schedule> with_a_second_fault(const Schedule& single, const Outcom
   const Hits& chosen = later[random() % later.size()];
   const std::uint64_t hit = chosen.before + 1 + random() % (chosen.after - chosen.before);
   const auto terms = terms_at(describe(chosen.point));
+  const Term& term = terms[random() % terms.size()];
   Schedule both = single;
-  both.plan.points.push_back(
-      fault_injection::at_hit(chosen.point, hit, terms[random() % terms.size()]));
-  std::ranges::sort(both.plan.points, {}, &PointPlan::point);
+  PointPlan& first_entry = both.plan.points.front();
+  if (chosen.point == first) {
+    // Its hits are counted on from those of the first fault.
+    const auto second = fault_injection::at_hit(first, hit - last_hit_of(first_entry), term);
+    first_entry.terms.insert(first_entry.terms.end(), second.terms.begin(), second.terms.end());
+  } else {
+    both.plan.points.push_back(fault_injection::at_hit(chosen.point, hit, term));
+    std::ranges::sort(both.plan.points, {}, &PointPlan::point);
+  }
   return both;
+}
+
+bool was_reached(const Schedule& single, const Outcome& outcome) {
+  const PointPlan& entry = single.plan.points.front();
+  const auto hits = outcome.hits.find(entry.point);
+  return hits != outcome.hits.end() && hits->second >= last_hit_of(entry);
 }
 
 Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
@@ -289,9 +325,17 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   World world(snapshots, schedule.program->room, recorder.track());
   std::vector<fault_injection::Firing> firings;
   {
+    std::optional<ListeningWorld> listening;
+    if (schedule.program->over_http) listening.emplace(world);
     std::vector<std::unique_ptr<Querier>> queriers;
     for (unsigned client = 1; client <= query_threads; ++client) {
-      queriers.push_back(std::make_unique<Querier>(world, recorder, client));
+      // Always one in this process, whom nothing that happens to a connection can hold up.
+      const bool over_http = listening && client == query_threads;
+      queriers.push_back(std::make_unique<Querier>(
+          world, recorder, client,
+          [&world, &listening, over_http](QueryKind kind, const auto& asked) {
+            return over_http ? listening->answer(kind, asked) : world.answer(kind, asked);
+          }));
     }
     injector.arm(schedule.plan);
     {
@@ -300,7 +344,8 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
       // A fault of a query's own path needs a query to happen to.
       const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(20);
       for (const PointPlan& entry : schedule.plan.points) {
-        while (is_of_queries(entry.point) && injector.counts(entry.point).firings == 0 &&
+        while (is_of_queries(entry.point) &&
+               injector.counts(entry.point).firings < firings_of(entry) &&
                std::chrono::steady_clock::now() < soon) {
           std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
@@ -308,9 +353,18 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
       outcome.queries_stood_still = releaser.end();
     }
     outcome.hits = hits_so_far(injector);
+    for (const PointPlan& entry : schedule.plan.points) {
+      if (injector.counts(entry.point).firings < firings_of(entry)) {
+        outcome.never_came.points.push_back(entry);
+      }
+    }
     firings = injector.disarm();
     world.heal();
     if (schedule.program->once_more != nullptr) schedule.program->once_more(world, snapshots, true);
+    queriers.clear();
+    if (listening && !listening->comes_to_rest()) {
+      world.found("a request over HTTP has left something behind");
+    }
   }
   world.end();
 
@@ -321,9 +375,6 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   history.replay = "GYRE_FAULT_SCHEDULE='" + schedule.text() + "' ./dev faults";
   outcome.requests = history.requests.size();
   for (const auto& firing : firings) outcome.fired.insert(firing.point);
-  for (const PointPlan& entry : schedule.plan.points) {
-    if (!outcome.fired.contains(entry.point)) outcome.never_came.points.push_back(entry);
-  }
   history.firings = std::move(firings);
   outcome.verdict = check(history, contents);
   outcome.findings = world.findings();

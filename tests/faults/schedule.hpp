@@ -25,6 +25,8 @@ struct Program {
   std::vector<void (*)(World&, const TestSnapshots&)> steps;
   // What must succeed when there are no faults any more, beside what heals a world.
   void (*once_more)(World&, const TestSnapshots&, bool must) = nullptr;
+  // Some of the queries come over real sockets.
+  bool over_http = false;
 };
 
 // Rotation, batch, compaction, rollback, promotion: each alone, and one after another.
@@ -47,13 +49,14 @@ struct Schedule {
                                                              const Program& program);
 
 // Every single fault of a program: each action, with each error or size, at each hit of each point.
+// Its plan is one point's, which lets the hits before pass.
 [[nodiscard]] std::vector<Schedule> single_faults(const Program& program,
                                                   const std::map<FaultPoint, std::uint64_t>& hits);
 
 struct Outcome {
   fault_injection::Verdict verdict;
   std::set<FaultPoint> fired;
-  fault_injection::Plan never_came;  // what of the plan did not
+  fault_injection::Plan never_came;  // what of the plan did not, or not as often as it is to
   // Of each point when the first fault came, and when the program was over.
   std::map<FaultPoint, std::uint64_t> hits_before;
   std::map<FaultPoint, std::uint64_t> hits;
@@ -62,13 +65,17 @@ struct Outcome {
   bool queries_stood_still = false;  // while somebody paused
 };
 
-// The schedule of one fault and another one at a different point, chosen from what the program came
-// to after the first in the run that `outcome` tells of: a first fault often cuts a program short.
-// The entries are in the order of the points, so that two faults are one schedule. Nothing if there
-// was no such point.
+// The schedule of one fault and another one, at another point or at a later hit of the same, chosen
+// from what the program came to after the first in the run that `outcome` tells of: a first fault
+// often cuts a program short. The entries are in the order of the points, so that two faults are
+// one schedule. Nothing if it came to no point.
 [[nodiscard]] std::optional<Schedule> with_a_second_fault(const Schedule& single,
                                                           const Outcome& outcome,
                                                           std::mt19937_64& random);
+
+// Whether the program came to the point of a single fault as often as it takes, so that a fault
+// that nevertheless did not come would have changed nothing.
+[[nodiscard]] bool was_reached(const Schedule& single, const Outcome& outcome);
 
 // Runs the program under the plan with two threads of queries; then heals, changes once more with
 // everything, and judges.

@@ -18,19 +18,23 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fault_injection/injector.hpp"
 #include "tests/faults/schedule.hpp"
+#include "tests/faults/terms.hpp"
 #include "tests/support/sanitized.hpp"
 
 namespace gyre::faults {
 namespace {
 
+// So many have every single fault among them.
+constexpr std::uint64_t thorough_schedules = 5'200;
 #if defined(GYRE_SANITIZED)
 constexpr std::uint64_t default_schedules = 520;
 #else
-constexpr std::uint64_t default_schedules = 5'200;
+constexpr std::uint64_t default_schedules = thorough_schedules;
 #endif
 
 std::optional<std::uint64_t> number_from(const char* variable) {
@@ -75,14 +79,16 @@ class FaultSchedules : public testing::Test {
   }
 
   // Of a plan of which all must come. Which thread comes first may change what a step finds to do,
-  // so one that did not is tried again.
-  Outcome run_until_all_came(const Schedule& schedule) {
+  // so one that did not is tried again. `unless`: ends the tries as well.
+  template <typename Condition>
+  Outcome run_until_all_came(const Schedule& schedule, Condition&& unless) {
     constexpr int tries = 5;
     for (int i = 1;; ++i) {
       Outcome outcome = run_and_judge(schedule);
-      if (outcome.never_came.points.empty() || i == tries) {
-        EXPECT_EQ(text_of(outcome.never_came), "")
-            << "armed, and it never came in " << tries << " runs of: " << schedule.text();
+      if (outcome.never_came.points.empty() || unless(outcome)) return outcome;
+      if (i == tries) {
+        ADD_FAILURE() << text_of(outcome.never_came) << " is armed, and it never came in " << tries
+                      << " runs of: " << schedule.text();
         return outcome;
       }
     }
@@ -90,10 +96,15 @@ class FaultSchedules : public testing::Test {
 
   // Schedules. In vain: a fault of it never came, or left what passed as it was.
   struct Count {
+    std::size_t all_singles = 0;  // that there are
     std::size_t singles = 0;
     std::size_t pairs = 0;
     std::size_t singles_in_vain = 0;
     std::size_t pairs_in_vain = 0;
+
+    [[nodiscard]] bool every_single_was_tried() const {
+      return singles + singles_in_vain == all_singles;
+    }
   };
 
   void report(const Count& count) const {
@@ -101,20 +112,39 @@ class FaultSchedules : public testing::Test {
               << count.singles << " single, " << count.pairs << " pairs), " << fired_.size()
               << " of " << fault_points.size() << " points fired, " << requests_
               << " requests judged, " << violations_ << " violations, seed " << seed()
-              << "\nfaults: not counted: " << count.pairs_in_vain
-              << " pairs of which one never came, " << count.singles_in_vain
-              << " single faults that changed nothing" << std::endl;
+              << "\nfaults: of " << count.all_singles << " single faults "
+              << count.singles + count.singles_in_vain << " were tried, " << count.singles_in_vain
+              << " of which changed no byte; of " << count.pairs_in_vain
+              << " pairs that are not counted one never came" << std::endl;
+  }
+
+  // Every point has failed in every way that the table of points gives it.
+  void expect_everything_came() const {
+    for (const FaultPointDescription& point : fault_points) {
+      for (const auto& term : terms_at(point)) {
+        EXPECT_TRUE(came_.contains({point.point, text_of(term)}))
+            << point.name << "=" << text_of(term) << " never came as a single fault";
+      }
+    }
   }
 
   const TestSnapshots snapshots_;
   std::uint64_t requests_ = 0;
   std::size_t violations_ = 0;
   std::set<FaultPoint> fired_;
+  std::set<std::pair<FaultPoint, std::string>> came_;  // as single faults: what happened where
 };
+
+// What a single fault does.
+fault_injection::Term term_of(const Schedule& single) {
+  auto term = single.plan.points.front().terms.back();
+  term.count.reset();
+  return term;
+}
 
 // Whether its fault breaks nothing where few bytes pass, or none, as at the end of a stream.
 bool needs_bytes(const Schedule& single) {
-  const FaultAction action = single.plan.points.front().terms.back().action;
+  const FaultAction action = term_of(single).action;
   return action == FaultAction::partial || action == FaultAction::corrupt;
 }
 
@@ -130,7 +160,7 @@ TEST_F(FaultSchedules, SinglesThenPairsAreSurvived) {
   if (const char* const one = std::getenv("GYRE_FAULT_SCHEDULE")) {
     const Schedule schedule = schedule_of(one);
     ASSERT_FALSE(schedule.plan.points.empty()) << "there is nothing in the plan";
-    (void)run_until_all_came(schedule);
+    (void)run_until_all_came(schedule, [](const Outcome&) { return false; });
     return;
   }
   std::cout << "seed " << seed() << " (GYRE_FAULT_SEED)" << std::endl;
@@ -148,12 +178,15 @@ TEST_F(FaultSchedules, SinglesThenPairsAreSurvived) {
                                  ? std::numeric_limits<std::uint64_t>::max()
                                  : number_from("GYRE_FAULT_SCHEDULES").value_or(default_schedules);
   const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(minutes.value_or(0));
-  Count count;
+  Count count{.all_singles = singles.size()};
   std::vector<std::pair<const Schedule*, Outcome>> came;
   for (const Schedule& single : singles) {
     if (came.size() == most || HasFailure()) break;
-    Outcome outcome = needs_bytes(single) ? run_and_judge(single) : run_until_all_came(single);
+    Outcome outcome = run_until_all_came(single, [&](const Outcome& tried) {
+      return needs_bytes(single) && was_reached(single, tried);
+    });
     if (outcome.never_came.points.empty()) {
+      came_.emplace(single.plan.points.front().point, text_of(term_of(single)));
       came.emplace_back(&single, std::move(outcome));
     } else {
       ++count.singles_in_vain;
@@ -173,8 +206,14 @@ TEST_F(FaultSchedules, SinglesThenPairsAreSurvived) {
     }
   }
   report(count);
+  if (HasFailure()) return;
   for (const FaultPointDescription& point : fault_points) {
     EXPECT_TRUE(fired_.contains(point.point)) << point.name << " never fired";
+  }
+  // Fewer schedules are a sample: of single faults too.
+  if (most >= thorough_schedules) {
+    EXPECT_TRUE(count.every_single_was_tried());
+    expect_everything_came();
   }
 }
 

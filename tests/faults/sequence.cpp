@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <iostream>
 #include <set>
 #include <stop_token>
@@ -127,6 +128,15 @@ PauseEnder::PauseEnder(Injector& injector, const Plan& plan) {
       }
     }
   });
+}
+
+void Exceptions::keep(const std::exception& thrown) noexcept {
+  any_ = true;
+  std::fprintf(stderr, "thrown by a thread of a case: %s\n", thrown.what());
+}
+
+void Exceptions::require_none() const {
+  RC_ASSERT(!any_);
 }
 
 // For every case of a property.

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -41,6 +43,27 @@ class PauseEnder {
 
  private:
   std::jthread thread_;
+};
+
+// Of the threads of a case. What one of them throws would end the program, without the line that
+// replays it. Thread-safe.
+class Exceptions {
+ public:
+  template <typename Work>
+  void guard(Work&& work) noexcept {
+    try {
+      work();
+    } catch (const std::exception& thrown) {
+      keep(thrown);
+    }
+  }
+  // Fails the case if there was one. When the threads have ended.
+  void require_none() const;
+
+ private:
+  void keep(const std::exception& thrown) noexcept;
+
+  std::atomic<bool> any_ = false;
 };
 
 // Counts a sequence for every case of a property.

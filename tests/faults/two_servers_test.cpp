@@ -296,7 +296,7 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, WhatAnHonestServerSeesAfterALieAboutMetada
   RC_ASSERT((found_out || lied_to.seen == honest.seen));
 }
 
-TEST_F(FaultSequences, AServerThatLiesAboutMetadataIsNotRead) {
+TEST(TwoServers, OneThatLiesAboutMetadataIsNotRead) {
   for (const std::size_t liar : {0U, 1U}) {
     Pair pair;
     pair.wires[liar].lie = WorldTransport::Lie::metadata;

@@ -262,6 +262,21 @@ TEST_F(CheckerTest, I8ARequestThatNoFaultHadTouchedFails) {
   EXPECT_TRUE(verdict().good()) << verdict().text();
 }
 
+TEST_F(CheckerTest, I8AConnectionThatNoFaultHadTouchedEnds) {
+  fail_request(history_.requests[1], ErrorCode::io_failed);
+  expect_found(Invariant::alive);
+  const Clock::time_point during = at(10, 10).begin;
+  const Term fails{.action = FaultAction::fail, .code = ErrorCode::out_of_memory};
+  history_.firings = {{FaultPoint::http_accept, 1, fails, at(60, 60).begin},
+                      {FaultPoint::http_accept, 1, {.action = FaultAction::delay}, during}};
+  expect_found(Invariant::alive);
+  history_.firings.push_back({FaultPoint::http_accept, 1, fails, during});
+  EXPECT_TRUE(verdict().good()) << verdict().text();
+  // It ends the connection and is not what the server answers.
+  history_.requests[1].error = ErrorCode::out_of_memory;
+  expect_found(Invariant::alive);
+}
+
 TEST_F(CheckerTest, I8ARequestThatIsNeverAnswered) {
   history_.requests[1].time.end.reset();
   expect_found(Invariant::alive);
