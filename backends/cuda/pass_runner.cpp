@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backends/cuda/any_scan_step.hpp"
+#include "backends/cuda/overlay_rows.hpp"
 #include "backends/cuda/parameter_block.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "core/dpf/expand.hpp"
@@ -119,10 +120,8 @@ struct PassRunner::Batch {
   struct OverlayPart {
     std::vector<const OverlayBatch*> batches;
     std::vector<std::uint32_t> slots;  // of the queries that are pinned to it
-    std::uint64_t count = 0;           // of its rows
-    std::uint64_t rows_at = 0;         // in the parameters
-    std::uint64_t differences_at = 0;
-    std::uint64_t slots_at = 0;
+    OverlayRows rows;
+    std::uint64_t slots_at = 0;  // in the parameters
   };
 
   const std::uint32_t* image = nullptr;
@@ -139,6 +138,7 @@ struct PassRunner::Batch {
   unsigned chunk_tiers = 0;                            // of them
   std::vector<std::vector<dpf::Block>> on_host;        // the leaves of small tables' keys
   std::vector<std::span<const std::byte>> selections;  // of the queries from `expanded` on
+  std::vector<Chunk> chunks;
   std::vector<OverlayPart> overlays;
   std::uint64_t keys_at = 0;
   std::uint64_t tops_at = 0;
@@ -168,6 +168,10 @@ void PassRunner::Batch::prepare(const PassLimits& limits) {
   leaves = leaves_of(layout, shape);
   tiers = tiers_for(leaves);
   chunk_tiers = std::min(tiers, limits.chunk_tiers);
+  for (Chunk chunk; chunk.end_page < layout.pages;) {
+    chunk = next_chunk(chunk, layout, shape, slots, limits);
+    chunks.push_back(chunk);
+  }
   sort_by_kind_of_selection();
   collect_overlays();
 }
@@ -230,15 +234,7 @@ ParameterBlock PassRunner::Batch::parameters() {
   keys_at = block.append(std::span(std::as_const(keys)));
   tops_at = block.append(std::span(std::as_const(nodes)));
   for (OverlayPart& part : overlays) {
-    std::vector<std::uint64_t> rows;
-    std::vector<std::byte> differences;
-    for (const OverlayBatch* batch : part.batches) {
-      rows.insert(rows.end(), batch->rows.begin(), batch->rows.end());
-      differences.insert(differences.end(), batch->differences.begin(), batch->differences.end());
-    }
-    part.count = rows.size();
-    part.rows_at = block.append(std::span(std::as_const(rows)));
-    part.differences_at = block.append(std::span(std::as_const(differences)));
+    part.rows = append_rows(part.batches, layout, chunks, block);
     part.slots_at = block.append(std::span(std::as_const(part.slots)));
   }
   return block;
@@ -398,11 +394,10 @@ Result<void> PassRunner::run_batch(Batch& batch) {
   }
   if (auto sent = upload(batch); !sent) return sent;
   if (auto expanded = expand_upper_tiers(batch); !expanded) return expanded;
-  std::size_t side = 0;
-  for (Chunk chunk; chunk.end_page < batch.layout.pages; side = 1 - side) {
-    chunk = next_chunk(chunk, batch.layout, batch.shape, batch.slots, limits_);
-    if (auto filled = fill(batch, chunk, sides_[side]); !filled) return filled;
-    if (auto scanned = scan(batch, chunk, sides_[side]); !scanned) return scanned;
+  for (std::size_t chunk = 0; chunk < batch.chunks.size(); ++chunk) {
+    Side& side = sides_[chunk % 2];
+    if (auto filled = fill(batch, batch.chunks[chunk], side); !filled) return filled;
+    if (auto scanned = scan(batch, chunk, side); !scanned) return scanned;
   }
   return finish(batch);
 }
@@ -505,7 +500,8 @@ Result<void> PassRunner::fill(const Batch& batch, const Chunk& chunk, Side& side
   return expanding_->record(*side.filled);
 }
 
-Result<void> PassRunner::scan(const Batch& batch, const Chunk& chunk, Side& side) {
+Result<void> PassRunner::scan(const Batch& batch, std::size_t number, Side& side) {
+  const Chunk& chunk = batch.chunks[number];
   if (auto done = scanning_->wait(*side.filled); !done) return done;
   const SelectionBits bits{side.bits.as<std::uint32_t>(), chunk.leaves(batch.shape) * leaf_words};
   if (chunk.groups() > 0) {
@@ -534,23 +530,27 @@ Result<void> PassRunner::scan(const Batch& batch, const Chunk& chunk, Side& side
         .plain = plain_.as<std::uint32_t>()};
     if (auto done = scanning_->run(step); !done) return done;
   }
-  if (auto done = add_overlays(batch, chunk, bits); !done) return done;
+  if (auto done = add_overlays(batch, number, bits); !done) return done;
   return scanning_->record(*side.used);
 }
 
-Result<void> PassRunner::add_overlays(const Batch& batch, const Chunk& chunk,
+Result<void> PassRunner::add_overlays(const Batch& batch, std::size_t number,
                                       const SelectionBits& bits) {
   const auto* const parameters = parameters_.as<std::byte>();
   for (const Batch::OverlayPart& part : batch.overlays) {
-    if (part.count == 0) continue;
+    const std::uint64_t first = part.rows.first(number);
+    const std::uint64_t count = part.rows.count(number);
+    if (count == 0) continue;
     const OverlayStep step{
         .layout = batch.layout,
         .shape = batch.shape,
-        .chunk = chunk,
+        .first_record = batch.chunks[number].first_record(batch.shape),
         .bits = bits,
-        .rows = reinterpret_cast<const std::uint64_t*>(parameters + part.rows_at),
-        .differences = reinterpret_cast<const std::uint32_t*>(parameters + part.differences_at),
-        .count = part.count,
+        .rows = reinterpret_cast<const std::uint64_t*>(parameters + part.rows.rows_at) + first,
+        .differences =
+            reinterpret_cast<const std::uint32_t*>(parameters + part.rows.differences_at) +
+            first * batch.layout.row_words,
+        .count = count,
         .queries = reinterpret_cast<const std::uint32_t*>(parameters + part.slots_at),
         .query_count = static_cast<std::uint32_t>(part.slots.size()),
         .plain = plain_.as<std::uint32_t>()};

@@ -116,8 +116,8 @@ class PassRunner {
   [[nodiscard]] Result<void> upload(Batch& batch);
   [[nodiscard]] Result<void> expand_upper_tiers(Batch& batch);
   [[nodiscard]] Result<void> fill(const Batch& batch, const Chunk& chunk, Side& side);
-  [[nodiscard]] Result<void> scan(const Batch& batch, const Chunk& chunk, Side& side);
-  [[nodiscard]] Result<void> add_overlays(const Batch& batch, const Chunk& chunk,
+  [[nodiscard]] Result<void> scan(const Batch& batch, std::size_t number, Side& side);
+  [[nodiscard]] Result<void> add_overlays(const Batch& batch, std::size_t number,
                                           const SelectionBits& bits);
   [[nodiscard]] Result<void> finish(const Batch& batch);
 

@@ -46,7 +46,7 @@ struct TailStep {
   }
 };
 
-// Updated rows of one overlay, for the queries that are pinned to it.
+// Updated rows of one overlay that lie in one chunk, for the queries that are pinned to it.
 struct OverlayStep {
   static constexpr unsigned threads = threads_of_tasks;
   static constexpr unsigned blocks_at_once = 4;
@@ -54,7 +54,7 @@ struct OverlayStep {
 
   TableLayout layout;
   QueryShape shape;
-  Chunk chunk;
+  std::uint64_t first_record = 0;  // of the chunk
   SelectionBits bits;
   const std::uint64_t* rows = nullptr;  // their numbers; one may come several times
   const std::uint32_t* differences = nullptr;
@@ -85,22 +85,18 @@ struct OverlayStep {
   GYRE_ON_DEVICE void add_rows(Crew& crew, std::uint64_t word, std::uint64_t slice,
                                std::uint32_t query) const {
     std::uint32_t* const to = plain + std::uint64_t{query} * shape.record_words + word;
-    const std::uint32_t rows_per_page = layout.rows_per_page();
     const std::uint32_t rows_per_record = shape.record_words / layout.row_words;
-    const std::uint64_t first = chunk.first_page * rows_per_page;
-    const std::uint64_t end = chunk.end_page * rows_per_page;
     std::uint32_t sum = 0;
     std::uint32_t sum_place = 0;
     for (std::uint64_t i = slice; i < count; i += slices()) {
       const std::uint64_t row = rows[i];  // public: which rows changed is no secret
-      if (row < first || row >= end) continue;
       const auto place = static_cast<std::uint32_t>(row % rows_per_record) * layout.row_words;
       if (place != sum_place) {
         crew.add(to + sum_place, sum);
         sum = 0;
         sum_place = place;
       }
-      const std::uint64_t record = (row - first) / rows_per_record;
+      const std::uint64_t record = row / rows_per_record - first_record;
       sum ^= differences[i * layout.row_words + word] & bits.mask(query, record);
     }
     crew.add(to + sum_place, sum);

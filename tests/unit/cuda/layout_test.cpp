@@ -363,9 +363,11 @@ TEST(Chunk, ChunksCoverEveryPageAndBeginWithALeaf) {
         const QueryShape shape = QueryShape::of_rows(layout);
         const PassLimits limits{.selection_bytes = selection_bytes};
         std::uint64_t end = 0;
+        const std::uint64_t whole = next_chunk({}, layout, shape, 8, limits).end_page;
         for (Chunk chunk; chunk.end_page < pages;) {
           chunk = next_chunk(chunk, layout, shape, 8, limits);
           ASSERT_EQ(chunk.first_page, end);
+          ASSERT_TRUE(chunk.end_page == pages || chunk.end_page - chunk.first_page == whole);
           ASSERT_GT(chunk.end_page, chunk.first_page);
           ASSERT_EQ(chunk.first_record(shape) % 128, 0U);
           ASSERT_GE((chunk.first_leaf(shape) + chunk.leaves(shape)) * 128, chunk.end_record(shape));
