@@ -107,13 +107,13 @@ enum class FaultActions : std::uint8_t {
     (device_failed, device_out_of_memory, out_of_memory, internal),                                \
     "a device's error: the epoch's next image answers; else the requests of the pass fail",        \
     "no lease is held; other requests are answered")                                               \
-  X(http_accept, "http.accept", "a connection that has come gets its thread", control,             \
+  X(http_accept, "http.accept", "memory for a connection that has come to any listener", control,  \
     (out_of_memory), "it is closed, unanswered", "the others are answered")                        \
   X(http_receive, "http.receive", "bytes of a request arrive", control, (io_failed),               \
     "the connection ends; its request is not answered",                                            \
     "no lease is held; other requests are answered")                                               \
-  X(http_send, "http.send", "bytes of a response leave", control, (io_failed),                     \
-    "the connection ends in the middle of the response",                                           \
+  X(http_send, "http.send", "bytes of a response leave, but for streams of epochs", control,       \
+    (io_failed), "the connection ends before the response is whole",                               \
     "its memory has gone back; other requests are answered")                                       \
   X(source_open, "source.open", "a source of snapshots is opened", control,                        \
     (source_failed, source_timed_out, not_found), "the rotation fails",                            \
@@ -310,12 +310,12 @@ extern std::atomic<FaultHook> installed_hook;
     }                                                                         \
   } while (false)
 
-// The point in a function that returns no Result: `...` is what it returns when the point fails.
+// The point in a function that returns no Result: `...`, a `return` or a `throw`, is how it fails.
 #define GYRE_FAULT_POINT_OR(point, ...)                                      \
   do {                                                                       \
     if (::gyre::fault_table::hooked()) [[unlikely]] {                        \
       if (::gyre::fault_table::ask(::gyre::FaultPoint::point).has_value()) { \
-        return __VA_ARGS__;                                                  \
+        __VA_ARGS__;                                                         \
       }                                                                      \
     }                                                                        \
   } while (false)

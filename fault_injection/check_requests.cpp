@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <map>
-#include <string_view>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "fault_injection/findings.hpp"
 
@@ -94,21 +95,45 @@ void check_clients(const Findings& findings) {
   }
 }
 
-// Whether it is one that this fault brings: a fault in a query's own path is its error; one in the
-// path of its bytes ends a connection, of whose client the history says `io_failed`.
-bool brings(const Firing& firing, ErrorCode error) {
-  if (firing.term.action != FaultAction::fail) return false;
-  const std::string_view point = describe(firing.point).name;
-  if (point.starts_with("http.")) return error == ErrorCode::io_failed;
-  return point.starts_with("query.") && firing.term.code == error;
+bool is_within(const Firing& firing, const Request& request) {
+  return firing.at >= request.time.begin && firing.at <= request.time.latest();
 }
 
-// Whether a fault wanted this error while the request ran.
+// Whether a fault of the query's own path wanted this error while the request ran.
 bool was_wanted(const History& history, const Request& request) {
   return std::any_of(history.firings.begin(), history.firings.end(), [&](const Firing& firing) {
-    return brings(firing, *request.error) && firing.at >= request.time.begin &&
-           firing.at <= request.time.latest();
+    return describe(firing.point).name.starts_with("query.") &&
+           firing.term.action == FaultAction::fail && firing.term.code == *request.error &&
+           is_within(firing, request);
   });
+}
+
+// Requests whose connection ended, of which the history says `io_failed`, because of a fault in the
+// path of their bytes. A fault ends one connection, so it excuses one request of those that it may
+// have been: the one that ended first, so that as many as possible find one.
+std::set<const Request*> ended_by_faults(const History& history) {
+  std::vector<const Firing*> firings;
+  for (const Firing& firing : history.firings) {
+    if (describe(firing.point).name.starts_with("http.") &&
+        firing.term.action == FaultAction::fail) {
+      firings.push_back(&firing);
+    }
+  }
+  std::vector<const Request*> ended;
+  for (const Request& request : history.requests) {
+    if (request.error == ErrorCode::io_failed && request.time.end) ended.push_back(&request);
+  }
+  std::ranges::sort(firings, {}, &Firing::at);
+  std::ranges::sort(ended, {}, [](const Request* request) { return request->time.latest(); });
+  std::set<const Request*> excused;
+  for (const Request* request : ended) {
+    const auto found = std::ranges::find_if(
+        firings, [&](const Firing* firing) { return is_within(*firing, *request); });
+    if (found == firings.end()) continue;
+    excused.insert(request);
+    firings.erase(found);
+  }
+  return excused;
 }
 
 // Whether the epoch was certainly there all the time: held at the looks right before and right
@@ -140,12 +165,14 @@ bool was_certainly_there(const History& history, const Request& request, const E
 }
 
 // I8.
-void check_answered(const Findings& findings, const Request& request) {
+void check_answered(const Findings& findings, const Request& request,
+                    const std::set<const Request*>& ended_by_faults) {
   if (!request.time.end) {
     findings.add(Invariant::alive, "a request that was never answered", {findings.text(request)});
     return;
   }
   if (!request.error || was_wanted(findings.history, request)) return;
+  if (ended_by_faults.contains(&request)) return;
   const auto* const asked = std::get_if<EpochId>(&request.asked);
   if (asked != nullptr && *request.error == ErrorCode::epoch_gone &&
       !was_certainly_there(findings.history, request, *asked)) {
@@ -158,8 +185,9 @@ void check_answered(const Findings& findings, const Request& request) {
 }  // namespace
 
 void check_requests(const Findings& findings) {
+  const auto excused = ended_by_faults(findings.history);
   for (const Request& request : findings.history.requests) {
-    check_answered(findings, request);
+    check_answered(findings, request, excused);
     if (request.error || !request.time.end) continue;
     check_membership(findings, request);
     check_not_stale(findings, request);

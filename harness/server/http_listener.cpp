@@ -33,6 +33,7 @@ Deadline in(std::chrono::milliseconds time) {
 
 bool write_all(Transport& transport, std::string_view text, Deadline deadline) {
   while (!text.empty()) {
+    GYRE_FAULT_POINT_OR(http_send, return false);
     const Transfer put = transport.write(text, deadline);
     if (put.outcome != TransferOutcome::moved) return false;
     text.remove_prefix(put.bytes);
@@ -334,16 +335,11 @@ void HttpListener::take(FileDescriptor connection) try {
     turn_away(connection);
     return;
   }
-  if (!hand_over(std::move(connection))) ++refused_;
+  const auto shared = std::make_shared<OpenConnection>(connections_, std::move(connection));
+  GYRE_FAULT_POINT_OR(http_accept, throw std::bad_alloc());
+  workers_->run([this, shared] { serve(shared); });
 } catch (const std::bad_alloc&) {
   ++refused_;
-}
-
-bool HttpListener::hand_over(FileDescriptor connection) {
-  GYRE_FAULT_POINT_OR(http_accept, false);
-  const auto shared = std::make_shared<OpenConnection>(connections_, std::move(connection));
-  workers_->run([this, shared] { serve(shared); });
-  return true;
 }
 
 void HttpListener::turn_away(const FileDescriptor& connection) noexcept try {

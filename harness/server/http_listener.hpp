@@ -138,8 +138,6 @@ class HttpListener {
 
   void accept_connections();
   void take(FileDescriptor connection);
-  // To a thread of its own. False if it cannot be; the connection is closed.
-  [[nodiscard]] bool hand_over(FileDescriptor connection);
   // Whether a thread is free, or is about to be because its connection was evicted or because
   // nobody idles any more.
   [[nodiscard]] bool make_room();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/fault_point.hpp"
 #include "harness/server/chunked_decoder.hpp"
 
 namespace gyre::server {
@@ -25,6 +26,7 @@ RequestReader::RequestReader(Transport& transport, std::size_t max_head_bytes)
     : transport_(transport), max_head_bytes_(max_head_bytes) {}
 
 tl::expected<void, ReadFailure> RequestReader::fill(Deadline deadline) {
+  GYRE_FAULT_POINT_OR(http_receive, return tl::unexpected<ReadFailure>(ReadFailure{}));
   std::array<char, piece_bytes> piece;
   // A peer that always has one more byte must not escape the deadline.
   const bool late = std::chrono::steady_clock::now() >= deadline;

@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <climits>
 
-#include "core/fault_point.hpp"
-
 namespace gyre::server {
 
 void TlsContext::Free::operator()(ssl_ctx_st* context) const noexcept {
@@ -116,13 +114,11 @@ std::string TlsTransport::peer_subject() const {
 }
 
 Transfer TlsTransport::read(std::span<char> into, Deadline deadline) {
-  GYRE_FAULT_POINT_OR(http_receive, Transfer{TransferOutcome::failed, 0});
   const int room = static_cast<int>(std::min<std::size_t>(into.size(), INT_MAX));
   return repeat([&] { return SSL_read(connection_.get(), into.data(), room); }, deadline);
 }
 
 Transfer TlsTransport::write(std::span<const char> from, Deadline deadline) {
-  GYRE_FAULT_POINT_OR(http_send, Transfer{TransferOutcome::failed, 0});
   const int length = static_cast<int>(std::min<std::size_t>(from.size(), INT_MAX));
   return repeat([&] { return SSL_write(connection_.get(), from.data(), length); }, deadline);
 }

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "core/fault_point.hpp"
-
 namespace gyre::server {
 
 bool wait_for_socket(int socket, short events, Deadline deadline) noexcept {
@@ -24,7 +22,6 @@ bool wait_for_socket(int socket, short events, Deadline deadline) noexcept {
 }
 
 Transfer SocketTransport::read(std::span<char> into, Deadline deadline) {
-  GYRE_FAULT_POINT_OR(http_receive, Transfer{TransferOutcome::failed, 0});
   for (;;) {
     const ssize_t got = ::recv(socket_, into.data(), into.size(), 0);
     if (got > 0) return {TransferOutcome::moved, static_cast<std::size_t>(got)};
@@ -36,7 +33,6 @@ Transfer SocketTransport::read(std::span<char> into, Deadline deadline) {
 }
 
 Transfer SocketTransport::write(std::span<const char> from, Deadline deadline) {
-  GYRE_FAULT_POINT_OR(http_send, Transfer{TransferOutcome::failed, 0});
   for (;;) {
     const ssize_t put = ::send(socket_, from.data(), from.size(), MSG_NOSIGNAL);
     if (put > 0) return {TransferOutcome::moved, static_cast<std::size_t>(put)};

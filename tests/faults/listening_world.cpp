@@ -1,17 +1,22 @@
 #include "tests/faults/listening_world.hpp"
 
-#include <atomic>
+#include <exception>
 #include <stdexcept>
 #include <utility>
 
 #include "harness/protocol/problem_document.hpp"
 #include "harness/server/listening_socket.hpp"
-#include "tests/integration/server/raw_connection.hpp"
 
 namespace gyre::faults {
 namespace {
 
 constexpr protocol::Encoding encoding = protocol::Encoding::binary;
+
+bool is_served(server::RawConnection& connection) {
+  if (!connection.send(server::get_request("/health"))) return false;
+  const auto response = connection.receive();
+  return response && response->status == 200;
+}
 
 }  // namespace
 
@@ -29,37 +34,45 @@ ListeningWorld::ListeningWorld(World& world)
   if (!socket) throw std::runtime_error(socket.error().message);
   port_ = socket->bound.port;
   if (!listener_.start(std::move(*socket))) throw std::runtime_error("no listener");
+  first_guest_.emplace(port_);
+  if (!is_served(*first_guest_)) throw std::runtime_error("the listener serves nobody");
+}
+
+bool ListeningWorld::serves_its_first_guest() try {
+  const bool served = is_served(*first_guest_);
+  first_guest_.reset();
+  return served;
+} catch (const std::runtime_error&) {
+  return false;
 }
 
 Result<protocol::QueryResponse> ListeningWorld::answer(QueryKind kind,
-                                                       const protocol::QueryRequest& request) const
-    try {
+                                                       const protocol::QueryRequest& request) try {
   const auto response = server::ask(port_, post(kind, request, "Connection: close\r\n"));
   if (!response) return fail(ErrorCode::io_failed, "the connection ended");
   if (response->status == 200) {
-    return protocol::decode_query_response(response->body, encoding,
-                                           static_cast<std::uint32_t>(request.keys.size()),
-                                           static_cast<std::uint32_t>(geometry.answer_bytes(kind)));
+    auto decoded = protocol::decode_query_response(
+        response->body, encoding, static_cast<std::uint32_t>(request.keys.size()),
+        static_cast<std::uint32_t>(geometry.answer_bytes(kind)));
+    if (!decoded) world_.found("an answer over HTTP that is none: " + decoded.error().message);
+    return decoded;
   }
   const auto problem = protocol::decode_problem(response->body);
   const auto code = problem ? protocol::known_code(*problem) : std::nullopt;
+  if (!code) world_.found("a refusal over HTTP that is no problem document: " + response->body);
   return fail(code.value_or(ErrorCode::internal), "refused");
-} catch (const std::runtime_error& nothing_comes) {
-  return fail(ErrorCode::internal, nothing_comes.what());
+} catch (const std::exception& none) {
+  world_.found(std::string("no answer over HTTP: ") + none.what());
+  return fail(ErrorCode::internal, "no answer");
 }
 
-bool ListeningWorld::comes_to_rest() const {
-  // Once it was not, nobody is to wait so long again: who looks for the smallest case that fails
-  // asks a hundred times.
-  static std::atomic<bool> failed_before = false;
-  const bool at_rest = comes_true(
+bool ListeningWorld::comes_to_rest(std::chrono::seconds patience) const {
+  return comes_true(
       [this] {
         return listener_.http().connections().size() == 0 && world_.epochs().leases() == 0 &&
                world_.queries().waiting() == 0 && world_.queries().answer_memory_left() == memory_;
       },
-      failed_before ? std::chrono::seconds(1) : std::chrono::seconds(20));
-  if (!at_rest) failed_before = true;
-  return at_rest;
+      patience);
 }
 
 }  // namespace gyre::faults

@@ -23,7 +23,10 @@ using fault_injection::PointPlan;
 using fault_injection::Term;
 
 constexpr std::uint64_t hits_of_query_points = 3;
+// Of which none comes over sockets, so that one is there whom nothing that happens to a connection
+// can hold up.
 constexpr unsigned query_threads = 2;
+constexpr unsigned query_threads_over_http = 2;
 
 bool is_of_http(FaultPoint point) {
   return describe(point).name.starts_with("http.");
@@ -98,12 +101,16 @@ class Querier {
   Querier(World& world, Recorder& recorder, unsigned client, World::Ask ask)
       : track_(recorder.track()),
         thread_([this, &world, client, ask = std::move(ask)](const std::stop_token& stop) {
-          SeededRandom random(client);
-          while (!stop.stop_requested()) {
-            world.query(track_, client, random, ask);
-            ++queries_;
-            // Faster than this shows nothing more, and takes time to judge.
-            std::this_thread::sleep_for(std::chrono::microseconds(20));
+          try {
+            SeededRandom random(client);
+            while (!stop.stop_requested()) {
+              world.query(track_, client, random, ask);
+              ++queries_;
+              // Faster than this shows nothing more, and takes time to judge.
+              std::this_thread::sleep_for(std::chrono::microseconds(20));
+            }
+          } catch (const std::exception& thrown) {
+            world.found(std::string("thrown by a query: ") + thrown.what());
           }
         }) {}
   [[nodiscard]] std::size_t queries() const { return queries_; }
@@ -211,8 +218,13 @@ const std::vector<Program>& all_programs() {
   return programs;
 }
 
+// What a step throws would end the program, without the line that replays it.
 void run_steps(World& world, const TestSnapshots& snapshots, const Program& program) {
-  for (const auto step : program.steps) step(world, snapshots);
+  try {
+    for (const auto step : program.steps) step(world, snapshots);
+  } catch (const std::exception& thrown) {
+    world.found(std::string("thrown by a step: ") + thrown.what());
+  }
 }
 
 // How often each point has been hit since the plan was armed.
@@ -317,6 +329,7 @@ bool was_reached(const Schedule& single, const Outcome& outcome) {
 
 Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   Outcome outcome;
+  Schedule came{schedule.program, {}};  // of its faults those that did
   Recorder recorder;
   std::once_flag first;
   Injector injector({}, 1, [&](const fault_injection::Firing&) {
@@ -328,14 +341,16 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
     std::optional<ListeningWorld> listening;
     if (schedule.program->over_http) listening.emplace(world);
     std::vector<std::unique_ptr<Querier>> queriers;
-    for (unsigned client = 1; client <= query_threads; ++client) {
-      // Always one in this process, whom nothing that happens to a connection can hold up.
-      const bool over_http = listening && client == query_threads;
-      queriers.push_back(std::make_unique<Querier>(
-          world, recorder, client,
-          [&world, &listening, over_http](QueryKind kind, const auto& asked) {
-            return over_http ? listening->answer(kind, asked) : world.answer(kind, asked);
-          }));
+    const auto begin_to_ask = [&](const World::Ask& ask) {
+      const auto client = static_cast<unsigned>(queriers.size()) + 1;
+      queriers.push_back(std::make_unique<Querier>(world, recorder, client, ask));
+    };
+    for (unsigned i = 0; i < query_threads; ++i) {
+      begin_to_ask([&](QueryKind kind, const auto& asked) { return world.answer(kind, asked); });
+    }
+    for (unsigned i = 0; listening && i < query_threads_over_http; ++i) {
+      begin_to_ask(
+          [&](QueryKind kind, const auto& asked) { return listening->answer(kind, asked); });
     }
     injector.arm(schedule.plan);
     {
@@ -344,8 +359,9 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
       // A fault of a query's own path needs a query to happen to.
       const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(20);
       for (const PointPlan& entry : schedule.plan.points) {
-        while (is_of_queries(entry.point) &&
-               injector.counts(entry.point).firings < firings_of(entry) &&
+        const bool comes =
+            is_of_http(entry.point) ? schedule.program->over_http : is_of_queries(entry.point);
+        while (comes && injector.counts(entry.point).firings < firings_of(entry) &&
                std::chrono::steady_clock::now() < soon) {
           std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
@@ -354,12 +370,19 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
     }
     outcome.hits = hits_so_far(injector);
     for (const PointPlan& entry : schedule.plan.points) {
-      if (injector.counts(entry.point).firings < firings_of(entry)) {
-        outcome.never_came.points.push_back(entry);
-      }
+      const std::uint64_t firings_so_far = injector.counts(entry.point).firings;
+      if (firings_so_far < firings_of(entry)) outcome.never_came.points.push_back(entry);
+      if (firings_so_far > 0) came.plan.points.push_back(entry);
     }
     firings = injector.disarm();
-    world.heal();
+    if (listening && !listening->serves_its_first_guest()) {
+      world.found("a connection that no fault had touched is of no more use");
+    }
+    try {
+      world.heal();
+    } catch (const std::exception& thrown) {
+      world.found(std::string("thrown while it heals: ") + thrown.what());
+    }
     if (schedule.program->once_more != nullptr) schedule.program->once_more(world, snapshots, true);
     queriers.clear();
     if (listening && !listening->comes_to_rest()) {
@@ -372,7 +395,8 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   snapshots.add_all_to(contents);
   world.add_batches_to(contents);
   auto history = recorder.collect();
-  history.replay = "GYRE_FAULT_SCHEDULE='" + schedule.text() + "' ./dev faults";
+  outcome.replay = "GYRE_FAULT_SCHEDULE='" + came.text() + "' ./dev faults";
+  history.replay = outcome.replay;
   outcome.requests = history.requests.size();
   for (const auto& firing : firings) outcome.fired.insert(firing.point);
   history.firings = std::move(firings);

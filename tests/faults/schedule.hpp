@@ -61,6 +61,7 @@ struct Outcome {
   std::map<FaultPoint, std::uint64_t> hits_before;
   std::map<FaultPoint, std::uint64_t> hits;
   std::vector<std::string> findings;  // beside the verdict's
+  std::string replay;                 // runs it again, without what never came
   std::size_t requests = 0;
   bool queries_stood_still = false;  // while somebody paused
 };

@@ -100,7 +100,7 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, ClientsThatHangUpTakeNothingWithThem, ()) 
   std::vector<fault_injection::Firing> firings;
   Exceptions exceptions;
   {
-    const ListeningWorld listening(world);
+    ListeningWorld listening(world);
     {
       std::atomic<bool> over = false;
       injector.arm(plan);
@@ -114,17 +114,18 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, ClientsThatHangUpTakeNothingWithThem, ()) 
           });
         });
       }
-      clients.emplace_back([&, &track = recorder.track()] {
-        constexpr unsigned client = 1;
-        SeededRandom random(seed);
-        exceptions.guard([&] {
-          while (!over) {
-            world.query(track, client, random, [&](QueryKind kind, const auto& request) {
-              return listening.answer(kind, request);
-            });
-          }
+      for (unsigned client = 1; client <= 2; ++client) {
+        clients.emplace_back([&, client, &track = recorder.track()] {
+          SeededRandom random(seed + 10 + client);
+          exceptions.guard([&] {
+            while (!over) {
+              world.query(track, client, random, [&](QueryKind kind, const auto& request) {
+                return listening.answer(kind, request);
+              });
+            }
+          });
         });
-      });
+      }
       // Whatever happens here, the clients come to an end.
       const std::shared_ptr<void> ender_of_clients(nullptr, [&over](void*) { over = true; });
       SeededRandom random(seed);
@@ -137,13 +138,19 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, ClientsThatHangUpTakeNothingWithThem, ()) 
       }
     }
     firings = injector.disarm();
-    RC_ASSERT(listening.comes_to_rest());
+    RC_ASSERT(listening.serves_its_first_guest());
+    // Once it does not, nobody is to wait so long again: RapidCheck looks for the smallest case.
+    static std::chrono::seconds patience{20};
+    const bool at_rest = listening.comes_to_rest(patience);
+    if (!at_rest) patience = std::chrono::seconds(1);
+    RC_ASSERT(at_rest);
     exceptions.require_none();
     hang_ups().found += world.queries().passes().gone;
     ++hang_ups().cases;
     world.heal();
   }
   world.end();
+  RC_ASSERT(world.findings().empty());
   auto history = recorder.collect();
   history.firings = std::move(firings);
   require_good(std::move(history), contents_of({&world}, true));

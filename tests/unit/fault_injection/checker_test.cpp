@@ -272,7 +272,13 @@ TEST_F(CheckerTest, I8AConnectionThatNoFaultHadTouchedEnds) {
   expect_found(Invariant::alive);
   history_.firings.push_back({FaultPoint::http_accept, 1, fails, during});
   EXPECT_TRUE(verdict().good()) << verdict().text();
-  // It ends the connection and is not what the server answers.
+  // It ends one connection, not two.
+  fail_request(history_.requests[1], ErrorCode::io_failed);
+  history_.requests.push_back(history_.requests[1]);
+  expect_found(Invariant::alive);
+  history_.firings.push_back({FaultPoint::http_send, 1, fails, during});
+  EXPECT_TRUE(verdict().good()) << verdict().text();
+  // And it is not what the server answers.
   history_.requests[1].error = ErrorCode::out_of_memory;
   expect_found(Invariant::alive);
 }
