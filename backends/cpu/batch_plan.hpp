@@ -140,13 +140,13 @@ struct OverlayPlan {
         items(all_items),
         items_per_task(
             std::max(least_task_items, divide_rounding_up(all_items, threads * tasks_per_thread))),
-        strips(divide_rounding_up(row_bytes, BatchPlan::strip_bytes)) {}
+        strips(divide_rounding_up(row_bytes, strip_bytes)) {}
 
   [[nodiscard]] std::uint64_t tasks() const noexcept {
     return strips * divide_rounding_up(items, items_per_task);
   }
   [[nodiscard]] std::uint64_t most_strip_bytes() const noexcept {
-    return std::min(row_bytes, BatchPlan::strip_bytes);
+    return std::min(row_bytes, strip_bytes);
   }
   // Items that are interleaved at a time.
   [[nodiscard]] std::uint64_t items_at_once() const noexcept {
@@ -155,8 +155,8 @@ struct OverlayPlan {
         {std::max<std::uint64_t>(in_cache, 1), items, std::uint64_t{max_items_at_once}});
   }
   [[nodiscard]] BatchPlan::Strip strip(std::uint64_t number) const noexcept {
-    const std::uint64_t first = number * BatchPlan::strip_bytes;
-    return {first, std::min(BatchPlan::strip_bytes, row_bytes - first)};
+    const std::uint64_t first = number * strip_bytes;
+    return {first, std::min(strip_bytes, row_bytes - first)};
   }
 
   std::uint64_t row_bytes;
@@ -165,6 +165,8 @@ struct OverlayPlan {
   std::uint64_t strips;
 
  private:
+  // Shorter than the table's: of what is interleaved first, many items shall fit into the cache.
+  static constexpr std::uint64_t strip_bytes = 512;
   // Large against adding a task's sums to the answers.
   static constexpr std::uint64_t least_task_items = 64;
   static constexpr std::uint64_t tasks_per_thread = 4;

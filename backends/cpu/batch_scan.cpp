@@ -194,7 +194,7 @@ void BatchScan::scan_groups(BatchWorkspace& space, std::uint64_t strip, std::uin
     const FirstBits first_bits = expand_block(space, strip, block, subtrees_first_leaf);
     scan_block(space, strip, block, first_bits);
   }
-  add_to_answers(space, bytes);
+  add_to_answers(space, bytes, Bytes::shared);
 }
 
 void BatchScan::expand_run(BatchWorkspace& space, const Run& run,
@@ -340,13 +340,15 @@ void BatchScan::scan_items(BatchWorkspace& space, const Items& items) const noex
   }
 }
 
-void BatchScan::add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip) noexcept {
+void BatchScan::add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip,
+                               Bytes bytes) noexcept {
   for (std::size_t octet = 0; octet < octets_; ++octet) {
     functions_.separate(space.accumulators + octet * shape_.accumulator_stride, strip.bytes,
                         space.sums, shape_.sum_bytes);
     const std::size_t first = octet * octet_queries;
     const std::size_t end = std::min(first + octet_queries, members_.size());
-    const std::lock_guard lock(answers_mutex_);
+    std::unique_lock lock(answers_mutex_, std::defer_lock);
+    if (bytes == Bytes::shared) lock.lock();
     for (std::size_t m = first; m < end; ++m) {
       xor_into(members_[m].answer + strip.first_byte, space.sums + (m - first) * shape_.sum_bytes,
                strip.bytes);
@@ -384,6 +386,9 @@ void BatchScan::scan_touched(BatchWorkspace& space, std::uint64_t strip, std::ui
   const std::uint64_t columns = pages_per_group * bytes.bytes;
   for (std::uint64_t item = first_item; item < end_item;) {
     const TouchedRecords::Run run = touched_->run_from(item, end_item);
+    // A run that another task may go on with, or began.
+    const Bytes of_run =
+        item == first_item || run.end_item == end_item ? Bytes::shared : Bytes::own;
     clear_accumulators(space, columns);
     while (item < run.end_item) {
       const std::uint64_t count = std::min(plan.items_at_once(), run.end_item - item);
@@ -402,7 +407,7 @@ void BatchScan::scan_touched(BatchWorkspace& space, std::uint64_t strip, std::ui
                          .in_piece = count});
       item += count;
     }
-    add_to_answers(space, {run.first_byte + bytes.first_byte, bytes.bytes});
+    add_to_answers(space, {run.first_byte + bytes.first_byte, bytes.bytes}, of_run);
   }
 }
 

@@ -114,7 +114,9 @@ class BatchScan {
   void clear_accumulators(BatchWorkspace& space, std::uint64_t columns) const noexcept;
   // Uses the matrices on those items.
   void scan_items(BatchWorkspace& space, const Items& items) const noexcept;
-  void add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip) noexcept;
+  // Whether other tasks may add to the same bytes meanwhile.
+  enum class Bytes { shared, own };
+  void add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip, Bytes bytes) noexcept;
 
   [[nodiscard]] const std::uint8_t* bits_of(const BatchWorkspace& space,
                                             std::size_t query) const noexcept {
