@@ -150,9 +150,8 @@ struct OverlayPlan {
   }
   // Items that are interleaved at a time.
   [[nodiscard]] std::uint64_t items_at_once() const noexcept {
-    const std::uint64_t in_cache = column_bytes / (pages_per_group * most_strip_bytes());
-    return std::min(
-        {std::max<std::uint64_t>(in_cache, 1), items, std::uint64_t{max_items_at_once}});
+    return std::min({column_bytes / (pages_per_group * most_strip_bytes()), items,
+                     std::uint64_t{max_items_at_once}});
   }
   [[nodiscard]] BatchPlan::Strip strip(std::uint64_t number) const noexcept {
     const std::uint64_t first = number * strip_bytes;
@@ -172,6 +171,7 @@ struct OverlayPlan {
   static constexpr std::uint64_t tasks_per_thread = 4;
   // Stay in the second-level cache while every octet uses them.
   static constexpr std::uint64_t column_bytes = std::uint64_t{128} << 10U;
+  static_assert(column_bytes >= pages_per_group * strip_bytes);
 };
 
 }  // namespace gyre::cpu

@@ -21,7 +21,10 @@ namespace gyre::cpu {
 
 // Every row that a batch of an overlay changes has a slot, and a byte for each octet there: which
 // of its queries select the row's difference. Eight slots are an item, as eight pages are in a
-// table: rows that lie at the same place of their records, and where such rows run out, nothing.
+// table: rows that lie at the same place of their records, and where such rows run out, nothing. A
+// row that several batches change has a slot for each.
+//
+// Thread-safety: once collected, const use from any number of threads; keep() says what it takes.
 class TouchedRecords {
  public:
   // The rows of that part that the overlays change, one overlay for each query, and room for every
