@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/scan_functions.hpp"
 #include "backends/cpu/table_part.hpp"
 #include "core/bytes.hpp"
 #include "core/dpf/block.hpp"
@@ -129,6 +130,48 @@ struct BatchPlan {
   static constexpr std::uint64_t least_task_bytes = std::uint64_t{256} << 10U;
   static constexpr std::uint64_t most_task_bytes = std::uint64_t{64} << 20U;
   static constexpr std::uint64_t tail_task_bytes = std::uint64_t{256} << 10U;
+};
+
+// The same for what overlays change: tasks of some items (TouchedRecords) and one strip of their
+// rows.
+struct OverlayPlan {
+  OverlayPlan(std::uint64_t row_bytes_each, std::uint64_t all_items, unsigned threads) noexcept
+      : row_bytes(row_bytes_each),
+        items(all_items),
+        items_per_task(
+            std::max(least_task_items, divide_rounding_up(all_items, threads * tasks_per_thread))),
+        strips(divide_rounding_up(row_bytes, strip_bytes)) {}
+
+  [[nodiscard]] std::uint64_t tasks() const noexcept {
+    return strips * divide_rounding_up(items, items_per_task);
+  }
+  [[nodiscard]] std::uint64_t most_strip_bytes() const noexcept {
+    return std::min(row_bytes, strip_bytes);
+  }
+  // Items that are interleaved at a time.
+  [[nodiscard]] std::uint64_t items_at_once() const noexcept {
+    return std::min({column_bytes / (pages_per_group * most_strip_bytes()), items,
+                     std::uint64_t{max_items_at_once}});
+  }
+  [[nodiscard]] BatchPlan::Strip strip(std::uint64_t number) const noexcept {
+    const std::uint64_t first = number * strip_bytes;
+    return {first, std::min(strip_bytes, row_bytes - first)};
+  }
+
+  std::uint64_t row_bytes;
+  std::uint64_t items;
+  std::uint64_t items_per_task;
+  std::uint64_t strips;
+
+ private:
+  // Shorter than the table's: of what is interleaved first, many items shall fit into the cache.
+  static constexpr std::uint64_t strip_bytes = 512;
+  // Large against adding a task's sums to the answers.
+  static constexpr std::uint64_t least_task_items = 64;
+  static constexpr std::uint64_t tasks_per_thread = 4;
+  // Stay in the second-level cache while every octet uses them.
+  static constexpr std::uint64_t column_bytes = std::uint64_t{128} << 10U;
+  static_assert(column_bytes >= pages_per_group * strip_bytes);
 };
 
 }  // namespace gyre::cpu

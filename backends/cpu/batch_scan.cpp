@@ -34,7 +34,9 @@ BatchWorkspaceShape shape_for(const BatchPlan& plan, std::size_t octets) noexcep
           .subtrees_stride = dpf::KeyTree::subtrees_above(plan.most_leaves_of_task()),
           .matrices_stride = matrix_stride,
           .accumulator_stride = pages_per_group * sum_bytes + skew_bytes,
-          .sum_bytes = sum_bytes};
+          .sum_bytes = sum_bytes,
+          .row_bytes = 0,
+          .items = 0};
 }
 
 }  // namespace
@@ -62,36 +64,49 @@ BatchScan::BatchScan(Core& core, const Geometry& geometry, const InterleavedLayo
 
 Result<PassSeconds> BatchScan::run(Core& core, const Geometry& geometry,
                                    const InterleavedLayout& layout, const Storage& storage,
-                                   KeptBuffers& workspaces, const TablePart& part, QueryKind kind,
+                                   KeptBuffers& workspaces, KeptBuffers& selections,
+                                   const TablePart& part, QueryKind kind,
                                    std::span<const Member> members) {
   const auto start = Clock::now();
   BatchScan scan(core, geometry, layout, storage, part, kind, members);
-  if (auto prepared = scan.prepare(geometry, part, kind, workspaces); !prepared)
+  if (auto prepared = scan.prepare(geometry, part, kind, workspaces, selections); !prepared)
     return forward_error(prepared);
-  Executor& executor = core.executor();
-  const GroupHomes homes(layout, parts_of_table(geometry, layout, core.part_bounds()),
-                         executor.nodes());
-  const auto home = [&](std::size_t task) { return scan.home_of(task, homes); };
-  auto done =
-      executor.parallel_for_at_home(scan.plan_.tasks(), home, OtherNodes::help,
-                                    [&](std::size_t task) { scan.run_task(task, home(task)); });
-  if (!done) return forward_error(done);
+  if (auto done = scan.scan_table(geometry, layout); !done) return forward_error(done);
   PassSeconds seconds = scan.shares_of(seconds_since(start));
 
   const auto overlay_start = Clock::now();
-  const TouchedRecords& touched = *scan.touched_;
-  if (!touched.empty()) {
-    done = executor.parallel_for(members.size(), [&](std::size_t member) {
-      touched.add_to(member, members[member].answer);
-    });
-    if (!done) return forward_error(done);
-  }
+  if (auto done = scan.scan_overlays(); !done) return forward_error(done);
+  scan.touched_->give_back(selections);
   seconds.overlay = seconds_since(overlay_start);
   return seconds;
 }
 
+Result<void> BatchScan::scan_table(const Geometry& geometry, const InterleavedLayout& layout) {
+  Executor& executor = core_.executor();
+  const GroupHomes homes(layout, parts_of_table(geometry, layout, core_.part_bounds()),
+                         executor.nodes());
+  const auto home = [&](std::size_t task) { return home_of(task, homes); };
+  return executor.parallel_for_at_home(plan_.tasks(), home, OtherNodes::help,
+                                       [&](std::size_t task) { run_task(task, home(task)); });
+}
+
+Result<void> BatchScan::scan_overlays() {
+  if (!overlay_plan_) return {};
+  const OverlayPlan& plan = *overlay_plan_;
+  Executor& executor = core_.executor();
+  const std::uint64_t tasks = plan.tasks();
+  const auto home = [&](std::size_t task) { return node_of_part(task, tasks, executor.nodes()); };
+  return executor.parallel_for_at_home(tasks, home, OtherNodes::help, [&](std::size_t task) {
+    BatchWorkspace* const space = workspaces_.take(home(task), executor.nodes());
+    const std::uint64_t first = task / plan.strips * plan.items_per_task;
+    scan_touched(*space, task % plan.strips, first,
+                 std::min(first + plan.items_per_task, plan.items));
+    workspaces_.give_back(space);
+  });
+}
+
 Result<void> BatchScan::prepare(const Geometry& geometry, const TablePart& part, QueryKind kind,
-                                KeptBuffers& workspaces) {
+                                KeptBuffers& workspaces, KeptBuffers& selections) {
   try {
     trees_.reserve(members_.size());
     for (const Member& member : members_) {
@@ -101,16 +116,22 @@ Result<void> BatchScan::prepare(const Geometry& geometry, const TablePart& part,
     }
     std::vector<const Overlay*> overlays;
     for (const Member& member : members_) overlays.push_back(member.query->overlay);
-    auto touched = TouchedRecords::collect(geometry, part, kind, overlays, core_.memory());
+    auto touched = TouchedRecords::collect(geometry, part, kind, overlays, selections);
     if (!touched) return forward_error(touched);
     touched_.emplace(std::move(*touched));
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "no memory for the queries of a pass");
   }
   // An arena of oneTBB for one thread lets a second one in all the same.
-  const std::size_t workers =
-      std::min<std::size_t>(std::max(core_.executor().threads(), 2U), plan_.tasks());
-  return workspaces_.allocate(shape_, workers, workspaces);
+  const unsigned threads = std::max(core_.executor().threads(), 2U);
+  std::uint64_t most_tasks = plan_.tasks();
+  if (!touched_->empty()) {
+    overlay_plan_.emplace(geometry.row_bytes, touched_->items(), threads);
+    shape_.row_bytes = overlay_plan_->most_strip_bytes();
+    shape_.items = overlay_plan_->items_at_once();
+    most_tasks = std::max(most_tasks, overlay_plan_->tasks());
+  }
+  return workspaces_.allocate(shape_, std::min<std::uint64_t>(threads, most_tasks), workspaces);
 }
 
 // Expansion and scan take turns in every task: what they share of the threads' time they share of
@@ -152,10 +173,7 @@ void BatchScan::run_task(std::size_t task, unsigned node) noexcept {
 void BatchScan::scan_groups(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_block,
                             std::uint64_t end_block) noexcept {
   const BatchPlan::Strip bytes = plan_.strip(strip);
-  for (std::size_t octet = 0; octet < octets_; ++octet) {
-    std::memset(space.accumulators + octet * shape_.accumulator_stride, 0,
-                pages_per_group * bytes.bytes);
-  }
+  clear_accumulators(space, pages_per_group * bytes.bytes);
   std::uint64_t subtrees_first_leaf = from_root;
   if (plan_.whole_groups()) {
     const auto start = Clock::now();
@@ -176,7 +194,7 @@ void BatchScan::scan_groups(BatchWorkspace& space, std::uint64_t strip, std::uin
     const FirstBits first_bits = expand_block(space, strip, block, subtrees_first_leaf);
     scan_block(space, strip, block, first_bits);
   }
-  add_to_answers(space, bytes);
+  add_to_answers(space, bytes, Bytes::shared);
 }
 
 void BatchScan::expand_run(BatchWorkspace& space, const Run& run,
@@ -199,7 +217,8 @@ void BatchScan::expand_run(BatchWorkspace& space, const Run& run,
 void BatchScan::keep_touched(const BatchWorkspace& space, const Run& run) noexcept {
   if (touched_->empty()) return;
   touched_->keep(
-      run.first_record, run.records, [&](std::size_t member) { return bits_of(space, member); },
+      run.first_record, run.records,
+      {.first_query = bits_of(space, 0), .stride = shape_.bits_stride * sizeof(dpf::Block)},
       run.first_bit());
 }
 
@@ -244,7 +263,11 @@ void BatchScan::scan_block(BatchWorkspace& space, std::uint64_t strip,
     const std::uint64_t count =
         std::min<std::uint64_t>({max_items_at_once, items - item, in_piece});
     arrange(space, first_bits, item, count);
-    scan_items(space, bytes, columns, count, in_piece);
+    scan_items(space, {.first = columns,
+                       .stride = item_bytes(),
+                       .columns = pages_per_group * bytes.bytes,
+                       .count = count,
+                       .in_piece = in_piece});
     item += count;
   }
 }
@@ -275,38 +298,41 @@ void BatchScan::arrange(BatchWorkspace& space, const FirstBits& first_bits,
   }
 }
 
-void BatchScan::scan_items(BatchWorkspace& space, const BatchPlan::Strip& strip,
-                           const std::uint8_t* columns, std::uint64_t items,
-                           std::uint64_t in_piece) const noexcept {
-  const std::uint64_t all_columns = pages_per_group * strip.bytes;
+void BatchScan::clear_accumulators(BatchWorkspace& space, std::uint64_t columns) const noexcept {
+  for (std::size_t octet = 0; octet < octets_; ++octet) {
+    std::memset(space.accumulators + octet * shape_.accumulator_stride, 0, columns);
+  }
+}
+
+void BatchScan::scan_items(BatchWorkspace& space, const Items& items) const noexcept {
   const std::uint64_t block_columns =
-      std::min<std::uint64_t>(functions_.block_columns, all_columns);
+      std::min<std::uint64_t>(functions_.block_columns, items.columns);
   const std::uint64_t block_items =
       std::max<std::uint64_t>(1, functions_.block_bytes / block_columns);
-  for (std::uint64_t item = 0; item < items; item += block_items) {
-    const std::uint64_t count = std::min(block_items, items - item);
-    const std::uint8_t* const block = columns + item * item_bytes();
-    for (std::uint64_t at = 0; at < all_columns; at += block_columns) {
+  for (std::uint64_t item = 0; item < items.count; item += block_items) {
+    const std::uint64_t count = std::min(block_items, items.count - item);
+    const std::uint8_t* const block = items.first + item * items.stride;
+    for (std::uint64_t at = 0; at < items.columns; at += block_columns) {
       const std::uint8_t* next = nullptr;
-      if (at + block_columns < all_columns) {
+      if (at + block_columns < items.columns) {
         next = block + at + block_columns;
-      } else if (item + 2 * count <= in_piece) {
-        next = block + count * item_bytes();
+      } else if (item + 2 * count <= items.in_piece) {
+        next = block + count * items.stride;
       }
       for (std::size_t set = 0; set < sets_; ++set) {
         const std::size_t first = octets_ * set / sets_;
         const std::size_t end = octets_ * (set + 1) / sets_;
         functions_.accumulate_octets(
             {.items = block + at,
-             .item_stride = item_bytes(),
+             .item_stride = items.stride,
              .item_count = count,
-             .columns = std::min(block_columns, all_columns - at),
+             .columns = std::min(block_columns, items.columns - at),
              .matrices = space.matrices + first * shape_.matrices_stride + item,
              .octets = end - first,
              .accumulators = space.accumulators + first * shape_.accumulator_stride + at,
              .accumulator_stride = shape_.accumulator_stride,
              .ahead = next,
-             .ahead_stride = item_bytes(),
+             .ahead_stride = items.stride,
              .ahead_part = set,
              .ahead_parts = sets_});
       }
@@ -314,13 +340,15 @@ void BatchScan::scan_items(BatchWorkspace& space, const BatchPlan::Strip& strip,
   }
 }
 
-void BatchScan::add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip) noexcept {
+void BatchScan::add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip,
+                               Bytes bytes) noexcept {
   for (std::size_t octet = 0; octet < octets_; ++octet) {
     functions_.separate(space.accumulators + octet * shape_.accumulator_stride, strip.bytes,
                         space.sums, shape_.sum_bytes);
     const std::size_t first = octet * octet_queries;
     const std::size_t end = std::min(first + octet_queries, members_.size());
-    const std::lock_guard lock(answers_mutex_);
+    std::unique_lock lock(answers_mutex_, std::defer_lock);
+    if (bytes == Bytes::shared) lock.lock();
     for (std::size_t m = first; m < end; ++m) {
       xor_into(members_[m].answer + strip.first_byte, space.sums + (m - first) * shape_.sum_bytes,
                strip.bytes);
@@ -348,6 +376,38 @@ void BatchScan::scan_tail(BatchWorkspace& space, std::uint64_t strip, std::uint6
                             run.first_bit(), space.sums);
     const std::lock_guard lock(answers_mutex_);
     xor_into(members_[m].answer + bytes.first_byte, space.sums, bytes.bytes);
+  }
+}
+
+void BatchScan::scan_touched(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_item,
+                             std::uint64_t end_item) noexcept {
+  const OverlayPlan& plan = *overlay_plan_;
+  const BatchPlan::Strip bytes = plan.strip(strip);
+  const std::uint64_t columns = pages_per_group * bytes.bytes;
+  for (std::uint64_t item = first_item; item < end_item;) {
+    const TouchedRecords::Run run = touched_->run_from(item, end_item);
+    // A run that another task may go on with, or began.
+    const Bytes of_run =
+        item == first_item || run.end_item == end_item ? Bytes::shared : Bytes::own;
+    clear_accumulators(space, columns);
+    while (item < run.end_item) {
+      const std::uint64_t count = std::min(plan.items_at_once(), run.end_item - item);
+      for (std::uint64_t i = 0; i < count; ++i) {
+        touched_->interleave(functions_, item + i, bytes.first_byte, bytes.bytes, space.rows,
+                             space.columns + i * columns);
+      }
+      for (std::size_t octet = 0; octet < octets_; ++octet) {
+        functions_.arrange_pages(touched_->selections(octet, item), count,
+                                 space.matrices + octet * shape_.matrices_stride);
+      }
+      scan_items(space, {.first = space.columns,
+                         .stride = columns,
+                         .columns = columns,
+                         .count = count,
+                         .in_piece = count});
+      item += count;
+    }
+    add_to_answers(space, {run.first_byte + bytes.first_byte, bytes.bytes}, of_run);
   }
 }
 

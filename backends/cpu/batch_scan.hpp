@@ -34,12 +34,13 @@ class BatchScan {
   };
 
   // Adds to each answer what its query selects in the part, overlay included. Works in memory of
-  // `workspaces`. REQUIRES: queries of that kind, at least one. Errors: out_of_memory.
+  // `workspaces`, and of `selections` where there are overlays. REQUIRES: queries of that kind, at
+  // least one. Errors: out_of_memory.
   [[nodiscard]] static Result<PassSeconds> run(Core& core, const Geometry& geometry,
                                                const InterleavedLayout& layout,
                                                const Storage& storage, KeptBuffers& workspaces,
-                                               const TablePart& part, QueryKind kind,
-                                               std::span<const Member> members);
+                                               KeptBuffers& selections, const TablePart& part,
+                                               QueryKind kind, std::span<const Member> members);
 
  private:
   BatchScan(Core& core, const Geometry& geometry, const InterleavedLayout& layout,
@@ -47,7 +48,10 @@ class BatchScan {
             std::span<const Member> members) noexcept;
 
   [[nodiscard]] Result<void> prepare(const Geometry& geometry, const TablePart& part,
-                                     QueryKind kind, KeptBuffers& workspaces);
+                                     QueryKind kind, KeptBuffers& workspaces,
+                                     KeptBuffers& selections);
+  [[nodiscard]] Result<void> scan_table(const Geometry& geometry, const InterleavedLayout& layout);
+  [[nodiscard]] Result<void> scan_overlays();
   [[nodiscard]] PassSeconds shares_of(double pass_seconds) const noexcept;
 
   // The memory node of what a task reads.
@@ -58,6 +62,9 @@ class BatchScan {
                    std::uint64_t end_block) noexcept;
   void scan_tail(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_record,
                  std::uint64_t records) noexcept;
+  // Items first_item … end_item - 1 of what overlays change.
+  void scan_touched(BatchWorkspace& space, std::uint64_t strip, std::uint64_t first_item,
+                    std::uint64_t end_item) noexcept;
 
   // Selection bits of consecutive records, from a query's block number `at` on.
   struct Run {
@@ -96,10 +103,20 @@ class BatchScan {
   // Makes matrices of items first_item … of a block, counted over its groups.
   void arrange(BatchWorkspace& space, const FirstBits& first_bits, std::uint64_t first_item,
                std::uint64_t items) const noexcept;
-  // Uses them on those items, `in_piece` of which and of what follows lie one behind the other.
-  void scan_items(BatchWorkspace& space, const BatchPlan::Strip& strip, const std::uint8_t* columns,
-                  std::uint64_t items, std::uint64_t in_piece) const noexcept;
-  void add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip) noexcept;
+  // Items to scan, `in_piece` of which and of what follows lie one behind the other.
+  struct Items {
+    const std::uint8_t* first;
+    std::uint64_t stride;   // bytes
+    std::uint64_t columns;  // of each
+    std::uint64_t count;
+    std::uint64_t in_piece;
+  };
+  void clear_accumulators(BatchWorkspace& space, std::uint64_t columns) const noexcept;
+  // Uses the matrices on those items.
+  void scan_items(BatchWorkspace& space, const Items& items) const noexcept;
+  // Whether other tasks may add to the same bytes meanwhile.
+  enum class Bytes { shared, own };
+  void add_to_answers(BatchWorkspace& space, const BatchPlan::Strip& strip, Bytes bytes) noexcept;
 
   [[nodiscard]] const std::uint8_t* bits_of(const BatchWorkspace& space,
                                             std::size_t query) const noexcept {
@@ -117,11 +134,12 @@ class BatchScan {
   const BatchPlan plan_;
   const std::size_t octets_;
   const std::size_t sets_;  // of octets that are scanned for together
-  const BatchWorkspaceShape shape_;
+  BatchWorkspaceShape shape_;
 
   std::vector<dpf::KeyTree> trees_;
   std::vector<const dpf::KeyTree*> tree_of_member_;  // null where a query brings its bits
   std::optional<TouchedRecords> touched_;
+  std::optional<OverlayPlan> overlay_plan_;  // none where nothing is touched
   BatchWorkspaces workspaces_;
   std::mutex answers_mutex_;
 };

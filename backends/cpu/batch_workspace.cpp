@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "backends/cpu/interleaved_layout.hpp"
 #include "backends/cpu/memory_nodes.hpp"
 #include "backends/cpu/scan_functions.hpp"
 #include "core/bytes.hpp"
@@ -41,6 +42,8 @@ std::uint64_t lay_out(BatchWorkspace& space, const BatchWorkspaceShape& shape,
   space.matrices = pieces.take<std::uint64_t>(shape.octets * shape.matrices_stride);
   space.accumulators = pieces.take<std::uint8_t>(shape.octets * shape.accumulator_stride);
   space.sums = pieces.take<std::uint8_t>(octet_queries * shape.sum_bytes);
+  space.rows = pieces.take<std::uint8_t>(pages_per_group * shape.row_bytes);
+  space.columns = pieces.take<std::uint8_t>(shape.items * pages_per_group * shape.row_bytes);
   return pieces.used();
 }
 

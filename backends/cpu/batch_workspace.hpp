@@ -20,6 +20,8 @@ struct BatchWorkspace {
   std::uint64_t* matrices;     // of each octet
   std::uint8_t* accumulators;  // of each octet
   std::uint8_t* sums;          // of the eight queries of an octet
+  std::uint8_t* rows;          // of an item of what overlays change
+  std::uint8_t* columns;       // of several such items
 
   // What tasks spent in all, and of that in expanding keys.
   double seconds = 0;
@@ -34,6 +36,8 @@ struct BatchWorkspaceShape {
   std::size_t matrices_stride;     // matrices, an octet
   std::size_t accumulator_stride;  // bytes, an octet
   std::size_t sum_bytes;           // bytes, a query
+  std::size_t row_bytes;           // bytes, a row of an overlay's item
+  std::size_t items;               // of an overlay at once
 };
 
 // Thread-safe once allocated.

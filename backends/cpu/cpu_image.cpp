@@ -55,7 +55,8 @@ CpuImage::CpuImage(std::shared_ptr<Core> core, const Geometry& geometry, Storage
       parts_(parts_of_table(geometry, layout_, core_->part_bounds())),
       storage_(std::move(storage)),
       selection_buffers_(core_->memory()),
-      workspaces_(core_->memory()) {}
+      workspaces_(core_->memory()),
+      touched_selections_(core_->memory()) {}
 
 Result<void> CpuImage::answer(const Pass& pass, std::span<std::byte> answers) const {
   auto seconds = answer_timed(pass, answers);
@@ -82,10 +83,10 @@ Result<PassSeconds> CpuImage::answer_timed(const Pass& pass, std::span<std::byte
   PassSeconds seconds;
   for (const auto* members : {&rows, &pages}) {
     if (members->empty()) continue;
-    auto some = members->size() == 1
-                    ? answer_one(members->front(), part)
-                    : BatchScan::run(*core_, geometry_, layout_, storage_, workspaces_, part,
-                                     members->front().query->kind, *members);
+    auto some = members->size() == 1 ? answer_one(members->front(), part)
+                                     : BatchScan::run(*core_, geometry_, layout_, storage_,
+                                                      workspaces_, touched_selections_, part,
+                                                      members->front().query->kind, *members);
     if (!some) return forward_error(some);
     seconds.expansion += some->expansion;
     seconds.scan += some->scan;

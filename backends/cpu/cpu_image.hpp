@@ -77,7 +77,8 @@ class CpuImage final : public Image {
   const std::size_t parts_;
   const Storage storage_;
   mutable KeptBuffers selection_buffers_;
-  mutable KeptBuffers workspaces_;  // of batches
+  mutable KeptBuffers workspaces_;          // of batches
+  mutable KeptBuffers touched_selections_;  // of rows that overlays change, for batches
 };
 
 }  // namespace gyre::cpu

@@ -100,6 +100,26 @@ void arrange_bytes(const std::uint8_t* const (&selections)[octet_queries], std::
   }
 }
 
+template <typename Isa>
+void arrange_pages(const std::uint8_t* selections, std::size_t count,
+                   std::uint64_t* matrices) noexcept {
+  if constexpr (Isa::rows_are_queries) {
+    for (std::size_t i = 0; i < count; i += 8) {
+      const std::size_t some = count - i < 8 ? count - i : 8;
+      std::uint8_t by_page[64] = {};
+      std::uint8_t by_query[64];
+      __builtin_memcpy(by_page, selections + 8 * i, 8 * some);
+      Isa::transpose_bits(by_page, by_query);
+      for (std::size_t item = 0; item < some; ++item) {
+        static_assert(row_of_query(0) == 7);
+        matrices[i + item] = __builtin_bswap64(load_64(by_query + 8 * item));
+      }
+    }
+  } else {
+    __builtin_memcpy(matrices, selections, 8 * count);
+  }
+}
+
 // What stays in the second-level cache while every set of octets uses it: columns in runs long
 // enough for the memory, with room beside them for matrices and accumulators.
 inline constexpr std::size_t second_cache_columns = 4096;
@@ -180,6 +200,7 @@ inline constexpr ScanFunctions functions_of = {
     .xor_selected = &xor_selected<Isa>,
     .arrange_strings = arrange,
     .arrange_bytes = &arrange_bytes<Isa>,
+    .arrange_pages = &arrange_pages<Isa>,
     .accumulate_octets = accumulate_octets,
     .octets_at_once = Isa::octets_at_once,
     .block_columns = Isa::block_columns,

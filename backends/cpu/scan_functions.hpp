@@ -86,6 +86,11 @@ struct ScanFunctions {
   void (*arrange_bytes)(const std::uint8_t* const (&selections)[octet_queries], std::size_t count,
                         std::uint64_t* matrices) noexcept;
 
+  // The same where what selects one page is a byte: bit q of selections[8 * i + p], for every p
+  // < 8.
+  void (*arrange_pages)(const std::uint8_t* selections, std::size_t count,
+                        std::uint64_t* matrices) noexcept;
+
   // For every octet, item and column: accumulators[c] ^= the byte whose bit q is the parity of the
   // column byte and the item's selection bits of query q.
   void (*accumulate_octets)(const OctetScan& scan) noexcept;

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tests/conformance/random_table.hpp"
 #include "tests/support/code_of.hpp"
@@ -73,26 +75,34 @@ TEST_P(BackendConformance, AnswersOfMixedPassesEqualTheOracle) {
 // oracle has less to do; each lies in a place of its own all the same.
 class FullPass {
  public:
+  // Each query on one of the overlays.
   FullPass(const Geometry& geometry, QueryKind kind, std::size_t count, const Bytes& rows,
-           SeededRandom& random) {
+           std::vector<Overlay> overlays, SeededRandom& random)
+      : overlays_(std::move(overlays)) {
     const std::size_t different = std::min<std::size_t>(count, 24);
+    std::vector<Bytes> updated;
+    for (const Overlay& overlay : overlays_) {
+      updated.push_back(updated_rows(geometry, rows, overlay));
+    }
     keys_.reserve(different);
-    overlays_.reserve(different);
     std::vector<Bytes> answers;
     for (std::size_t i = 0; i < different; ++i) {
       const std::uint64_t record = random.word() % geometry.records(kind);
       const auto surplus = static_cast<unsigned>(random.word() % 4);
       keys_.push_back(keys_for(geometry, kind, record, surplus, random)[random.word() % 2]);
-      overlays_.push_back(random_overlay(geometry, random.word() % 3, random));
-      answers.push_back(
-          expected_answer(geometry, updated_rows(geometry, rows, overlays_[i]), kind, keys_[i]));
+      answers.push_back(expected_answer(geometry, updated[i % overlays_.size()], kind, keys_[i]));
     }
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t one = random.word() % different;
-      queries_.push_back({.kind = kind, .key = &keys_[one], .overlay = &overlays_[one]});
+      queries_.push_back(
+          {.kind = kind, .key = &keys_[one], .overlay = &overlays_[one % overlays_.size()]});
       expected_.insert(expected_.end(), answers[one].begin(), answers[one].end());
     }
   }
+  // Overlays that have nothing in common.
+  FullPass(const Geometry& geometry, QueryKind kind, std::size_t count, const Bytes& rows,
+           SeededRandom& random)
+      : FullPass(geometry, kind, count, rows, different_overlays(geometry, random), random) {}
 
   [[nodiscard]] bool is_answered_right_by(const Image& image, SeededRandom& random) const {
     Bytes answers = random_bytes(random, expected_.size());
@@ -101,6 +111,14 @@ class FullPass {
   }
 
  private:
+  static std::vector<Overlay> different_overlays(const Geometry& geometry, SeededRandom& random) {
+    std::vector<Overlay> overlays;
+    for (std::size_t i = 0; i < 24; ++i) {
+      overlays.push_back(random_overlay(geometry, random.word() % 3, random));
+    }
+    return overlays;
+  }
+
   std::vector<dpf::Key> keys_;
   std::vector<Overlay> overlays_;
   std::vector<Query> queries_;
@@ -132,6 +150,74 @@ TEST_P(BackendConformance, AnswersOfTheLargestPassEqualTheOracle) {
     const FullPass pass(geometry, kind, most_queries, rows, random);
     EXPECT_TRUE(pass.is_answered_right_by(**image, random));
   }
+}
+
+// The overlays of a server to which batches come one after another, the empty one first, and what
+// is left of the last one when the first batches have been folded in. The batches: one row, rows
+// everywhere, one row of every page, a whole page, every row, and rows here and there again.
+std::vector<Overlay> growing_overlays(const Geometry& geometry, SeededRandom& random) {
+  const std::uint64_t in_page = random.word() % geometry.rows_per_page;
+  const std::uint64_t page = random.word() % geometry.pages();
+  const std::uint64_t one_row = random.word() % geometry.rows;
+  const std::array<std::function<bool(std::uint64_t)>, 6> changes = {
+      [&](std::uint64_t row) { return row == one_row; },
+      [&](std::uint64_t row) { return row + 1 == geometry.rows || random.word() % 5 == 0; },
+      [&](std::uint64_t row) { return row % geometry.rows_per_page == in_page; },
+      [&](std::uint64_t row) { return row / geometry.rows_per_page == page; },
+      [](std::uint64_t) { return true; },
+      [&](std::uint64_t row) { return row == 0 || random.word() % 40 == 0; },
+  };
+  std::vector<Overlay> overlays(1);
+  for (const auto& change : changes) {
+    OverlayBatch batch;
+    batch.seq = overlays.size();
+    for (std::uint64_t row = 0; row < geometry.rows; ++row) {
+      if (change(row)) batch.rows.push_back(row);
+    }
+    batch.differences = random_bytes(random, batch.rows.size() * geometry.row_bytes);
+    auto longer = overlays.back().append(geometry, std::move(batch));
+    RC_ASSERT(longer.has_value());
+    overlays.push_back(std::move(*longer));
+  }
+  auto rest = overlays.back().after(overlays[2]);
+  RC_ASSERT(rest.has_value());
+  overlays.push_back(std::move(*rest));
+  return overlays;
+}
+
+TEST_P(BackendConformance, QueriesOnOverlaysThatShareBatchesEachSeeTheirOwn) {
+  const std::vector<Geometry> tables = {
+      {.rows = 113 * 19, .row_bytes = 36, .rows_per_page = 113},
+      {.rows = 8 * 16, .row_bytes = 32, .rows_per_page = 8},
+      {.rows = 5 * 40, .row_bytes = 4, .rows_per_page = 40},  // no group
+      {.rows = 21, .row_bytes = 8200, .rows_per_page = 1},
+  };
+  SeededRandom random(9);
+  for (const Geometry& geometry : tables) {
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    const auto image = make_image(backend(), geometry, rows, random);
+    ASSERT_TRUE(image) << image.error().message;
+    const std::vector<Overlay> overlays = growing_overlays(geometry, random);
+    for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
+      for (const std::size_t count : {1U, 7U, 8U, 9U, 128U, 300U}) {
+        const FullPass pass(geometry, kind, count, rows, overlays, random);
+        EXPECT_TRUE(pass.is_answered_right_by(**image, random)) << count << " queries";
+      }
+    }
+  }
+}
+
+// Pages of many rows of which few change: hardly two at the same place of their pages.
+TEST_P(BackendConformance, RowsThatChangeAloneAtTheirPlaceOfAPageAreAdded) {
+  const Geometry geometry{.rows = 11 * 700, .row_bytes = 8, .rows_per_page = 700};
+  SeededRandom random(10);
+  const Bytes rows = random_bytes(random, geometry.bytes());
+  const auto image = make_image(backend(), geometry, rows, random);
+  ASSERT_TRUE(image) << image.error().message;
+  const std::vector<Overlay> overlays = {random_overlay(geometry, 4, random),
+                                         random_overlay(geometry, 1, random)};
+  const FullPass pass(geometry, QueryKind::page, 20, rows, overlays, random);
+  EXPECT_TRUE(pass.is_answered_right_by(**image, random));
 }
 
 // Overlay and all; half of the queries of a pass still come with keys.

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/cpu/cpu_backend.hpp"
@@ -41,15 +43,20 @@ void mark_key(dpf::Key& key, bool secret) {
   mark(key.value_correction);
 }
 
+// How the selection bits of eight queries lie: strings, a byte an item, a byte a page of an item.
+enum class Bits { strings, bytes, pages };
+
 // From the selection bits of eight queries to their answers.
 Memory octet_answers(const cpu::ScanFunctions& functions, const std::vector<Memory>& bits,
-                     bool strings, const Memory& data, std::size_t items, std::size_t columns) {
+                     Bits lie_as, const Memory& data, std::size_t items, std::size_t columns) {
   const std::uint8_t* queries[cpu::octet_queries];
   for (std::size_t q = 0; q < cpu::octet_queries; ++q) queries[q] = bits[q].data();
   std::vector<std::uint64_t> matrices(functions.octets_at_once * cpu::matrix_stride);
   for (std::size_t o = 0; o < functions.octets_at_once; ++o) {
     std::uint64_t* const some = matrices.data() + o * cpu::matrix_stride;
-    if (strings) {
+    if (lie_as == Bits::pages) {
+      functions.arrange_pages(queries[o], items, some);
+    } else if (lie_as == Bits::strings) {
       const std::uint64_t first_bits[8] = {o, 8 + o, 24, 40, 48, 56, 65, 72};
       functions.arrange_strings(queries, first_bits, 0, items, some);
     } else {
@@ -77,15 +84,15 @@ Memory octet_answers(const cpu::ScanFunctions& functions, const std::vector<Memo
 // Null, or what is wrong.
 const char* check_octets(const cpu::ScanFunctions& functions, SeededRandom& random) {
   for (const std::size_t columns : {32U, 64U, 256U, 288U, 416U}) {
-    for (const bool strings : {true, false}) {
+    for (const Bits lie_as : {Bits::strings, Bits::bytes, Bits::pages}) {
       constexpr std::size_t items = 70;
       const Memory data = random_memory(random, items * columns);
       std::vector<Memory> bits;
       for (std::size_t q = 0; q < cpu::octet_queries; ++q)
-        bits.push_back(random_memory(random, 200));
-      const Memory expected = octet_answers(functions, bits, strings, data, items, columns);
+        bits.push_back(random_memory(random, 8 * items));
+      const Memory expected = octet_answers(functions, bits, lie_as, data, items, columns);
       for (Memory& query : bits) mark_secret(std::span(query));
-      Memory answers = octet_answers(functions, bits, strings, data, items, columns);
+      Memory answers = octet_answers(functions, bits, lie_as, data, items, columns);
       mark_public(std::span(answers));
       if (answers != expected) return "answers differ when the bits of eight queries are marked";
     }
@@ -149,14 +156,13 @@ Result<std::shared_ptr<const Image>> make_image(Backend& backend, const Geometry
   return (*staging)->seal();
 }
 
-// A pass of queries with those keys, every second one on an overlay. Null, or what is wrong.
+// A pass of queries with those keys, on each of the overlays in turns. Null, or what is wrong.
 const char* check_pass(const Image& image, QueryKind kind, std::vector<dpf::Key>& keys,
-                       const Overlay& overlay) {
-  const Overlay none;
+                       std::span<const Overlay> overlays) {
   std::vector<Query> queries;
   for (const dpf::Key& key : keys) {
     queries.push_back(
-        {.kind = kind, .key = &key, .overlay = queries.size() % 2 == 0 ? &overlay : &none});
+        {.kind = kind, .key = &key, .overlay = &overlays[queries.size() % overlays.size()]});
   }
   const Pass pass{queries};
   std::vector<std::byte> expected(pass.answer_bytes(image.geometry()));
@@ -181,11 +187,19 @@ int check_image(Backend& backend) {
     for (const Geometry& geometry : tables) {
       const auto image = make_image(backend, geometry, random);
       if (!image) return fail_check(image.error().message);
-      std::vector<std::byte> differences(std::size_t{2} * geometry.row_bytes);
-      static_cast<void>(random.fill(differences));
-      const auto overlay = Overlay{}.append(
-          geometry, {.seq = 1, .rows = {1, geometry.rows - 1}, .differences = differences});
-      if (!overlay) return fail_check(overlay.error().message);
+      // More rows than an item has, the first batch in both overlays, and none.
+      std::vector<Overlay> overlays = {Overlay{}};
+      for (const std::uint64_t count : {2U, 13U}) {
+        OverlayBatch batch{.seq = overlays.size(), .rows = {}, .differences = {}};
+        for (std::uint64_t i = 0; i < count; ++i) {
+          batch.rows.push_back(1 + i * (geometry.rows - 2) / (count - 1));
+        }
+        batch.differences.resize(count * geometry.row_bytes);
+        static_cast<void>(random.fill(batch.differences));
+        auto longer = overlays.front().append(geometry, std::move(batch));
+        if (!longer) return fail_check(longer.error().message);
+        overlays.insert(overlays.begin(), std::move(*longer));
+      }
       for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
         std::vector<dpf::Key> keys;
         for (std::size_t pair = 0; pair < std::max<std::size_t>(pairs, 1); ++pair) {
@@ -196,10 +210,10 @@ int check_image(Backend& backend) {
         if (pairs == 0) {
           for (const dpf::Key& key : keys) {
             std::vector<dpf::Key> alone = {key};
-            const char* const failure = check_pass(**image, kind, alone, *overlay);
+            const char* const failure = check_pass(**image, kind, alone, overlays);
             if (failure != nullptr) return fail_check(failure);
           }
-        } else if (const char* const failure = check_pass(**image, kind, keys, *overlay)) {
+        } else if (const char* const failure = check_pass(**image, kind, keys, overlays)) {
           return fail_check(failure);
         }
       }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <numeric>
 
 #include "backends/cpu/cpu_image.hpp"
 #include "backends/cpu/executor.hpp"
@@ -325,6 +326,77 @@ TEST(CpuBackendMemory, LimitRefusesALargeBatchAndLosesNothing) {
   answers.resize(small_pass.answer_bytes(small_table));
   EXPECT_TRUE(image->answer(small_pass, answers));
   EXPECT_TRUE(answers == small.expected(rows));
+}
+
+// Every row of the table changes again and again: what is kept of each takes more than the table.
+TEST(CpuBackendMemory, LimitRefusesAPassOverTooManyUpdatesAndLosesNothing) {
+  SeededRandom random(1);
+  const Bytes rows = random_bytes(random, small_table.bytes());
+  const auto backend = make_backend({.threads = 1, .memory_limit_bytes = 1'000'000});
+  const auto image = make_image(*backend, small_table, rows, random).value();
+  const MixedPass mixed(small_table, 12, random);
+  std::vector<std::uint64_t> all_rows(small_table.rows);
+  std::iota(all_rows.begin(), all_rows.end(), 0);
+  Overlay overlay;
+  for (std::uint64_t seq = 1; seq <= 20; ++seq) {
+    overlay = overlay
+                  .append(small_table, {.seq = seq,
+                                        .rows = all_rows,
+                                        .differences = random_bytes(random, small_table.bytes())})
+                  .value();
+  }
+  for (const QueryKind kind : {QueryKind::row, QueryKind::page}) {
+    const std::uint64_t before = backend->memory_used_bytes();
+    std::vector<Query> queries;
+    for (const Query& query : mixed.queries) {
+      if (query.kind == kind) queries.push_back(query);
+    }
+    Bytes answers(queries.size() * small_table.answer_bytes(kind));
+    std::vector<Query> on_long_overlay = queries;
+    on_long_overlay.back().overlay = &overlay;
+    EXPECT_EQ(code_of(image->answer({on_long_overlay}, answers)), ErrorCode::out_of_memory);
+    // What the pass before left behind may have given way.
+    EXPECT_LE(backend->memory_used_bytes(), before);
+    EXPECT_TRUE(image->answer({queries}, answers));
+  }
+}
+
+// Several tasks for what is on top, rows of several strips.
+TEST(CpuImages, AddOverlaysLargerThanTheirTable) {
+  const std::vector<Geometry> tables = {
+      {.rows = std::uint64_t{113} * 19, .row_bytes = 36, .rows_per_page = 113},
+      {.rows = 3 * 19, .row_bytes = 8200, .rows_per_page = 3},
+  };
+  for (const Geometry& geometry : tables) {
+    const auto backend = make_backend({.threads = 3, .parts = 2, .least_part_bytes = 1});
+    SeededRandom random(14);
+    const Bytes rows = random_bytes(random, geometry.bytes());
+    auto image = make_image(*backend, geometry, rows, random).value();
+    MixedPass mixed(geometry, 50, random);
+    std::vector<std::uint64_t> all_rows(geometry.rows);
+    std::iota(all_rows.begin(), all_rows.end(), 0);
+    for (std::uint64_t seq = 10; seq < 20; ++seq) {
+      mixed.overlays[1] =
+          mixed.overlays[1]
+              .append(geometry, {.seq = seq,
+                                 .rows = all_rows,
+                                 .differences = random_bytes(random, geometry.bytes())})
+              .value();
+    }
+    const Pass pass{mixed.queries};
+    const Bytes expected = mixed.expected(rows);
+    Bytes answers(pass.answer_bytes(geometry));
+    ASSERT_TRUE(image->answer(pass, answers));
+    EXPECT_TRUE(answers == expected);
+    const std::uint64_t kept = backend->memory_used_bytes();
+    answers.assign(answers.size(), std::byte{0xee});
+    ASSERT_TRUE(image->answer(pass, answers));
+    EXPECT_TRUE(answers == expected);
+    EXPECT_EQ(backend->memory_used_bytes(), kept);
+    EXPECT_TRUE(answer_by_parts(*image, pass, random).value() == expected);
+    image.reset();
+    EXPECT_EQ(backend->memory_used_bytes(), 0U);
+  }
 }
 
 TEST(CpuBackendMemory, WhatPassesLeaveBehindGivesWayToTheNextImage) {

@@ -367,5 +367,29 @@ RC_GTEST_PROP(ScanKernels, OctetsAreTheParitiesOfWhatBytesSelect, (std::uint64_t
   }
 }
 
+RC_GTEST_PROP(ScanKernels, OctetsAreTheParitiesOfWhatPagesAreSelectedBy, (std::uint64_t seed)) {
+  OctetCase one(seed);
+  const auto octets = *anywhere_in<std::size_t>(1, 7);
+  std::vector<Memory> pages;
+  for (std::size_t o = 0; o < octets; ++o)
+    pages.push_back(random_memory(one.random, 8 * one.items));
+  const auto before = random_accumulators(one.random, octets, one.columns);
+  const auto expected = one.expected(before, [&](std::size_t query, std::size_t item) {
+    unsigned selection = 0;
+    for (unsigned p = 0; p < 8; ++p) {
+      selection |= ((unsigned{pages[query / 8][8 * item + p]} >> (query % 8)) & 1U) << p;
+    }
+    return selection;
+  });
+  for (const ScanKernel* kernel : runnable_kernels()) {
+    const auto arrange = [&](std::size_t octet, std::uint64_t* matrices) {
+      const std::uint64_t behind = matrices[one.items];
+      kernel->functions->arrange_pages(pages[octet].data(), one.items, matrices);
+      RC_ASSERT(matrices[one.items] == behind);
+    };
+    RC_ASSERT(one.scanned(*kernel->functions, before, arrange, false) == expected);
+  }
+}
+
 }  // namespace
 }  // namespace gyre::cpu
