@@ -109,7 +109,7 @@ enum class FaultActions : std::uint8_t {
     "no lease is held; other requests are answered")                                               \
   X(http_accept, "http.accept", "memory for a connection that has come to any listener", control,  \
     (out_of_memory), "it is closed, unanswered", "the others are answered")                        \
-  X(http_receive, "http.receive", "bytes of a request arrive", control, (io_failed),               \
+  X(http_receive, "http.receive", "bytes of a request are read", control, (io_failed),             \
     "the connection ends; its request is not answered",                                            \
     "no lease is held; other requests are answered")                                               \
   X(http_send, "http.send", "bytes of a response leave, but for streams of epochs", control,       \

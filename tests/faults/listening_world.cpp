@@ -12,6 +12,13 @@ namespace {
 
 constexpr protocol::Encoding encoding = protocol::Encoding::binary;
 
+// Nobody is sent away for having been silent while faults delay everything.
+server::HttpLimits limits() {
+  server::HttpLimits limits;
+  limits.idle_time = std::chrono::minutes(10);
+  return limits;
+}
+
 bool is_served(server::RawConnection& connection) {
   if (!connection.send(server::get_request("/health"))) return false;
   const auto response = connection.receive();
@@ -28,7 +35,7 @@ std::string post(QueryKind kind, const protocol::QueryRequest& request, std::str
 
 ListeningWorld::ListeningWorld(World& world)
     : world_(world),
-      listener_(world.epochs(), world.queries(), metrics_, {}, {}, nullptr),
+      listener_(world.epochs(), world.queries(), metrics_, limits(), {}, nullptr),
       memory_(world.queries().answer_memory_left()) {
   auto socket = server::ListeningSocket::open({"127.0.0.1", 0});
   if (!socket) throw std::runtime_error(socket.error().message);
@@ -39,10 +46,12 @@ ListeningWorld::ListeningWorld(World& world)
 }
 
 bool ListeningWorld::serves_its_first_guest() try {
-  const bool served = is_served(*first_guest_);
-  first_guest_.reset();
-  return served;
-} catch (const std::runtime_error&) {
+  std::optional<server::RawConnection> guest = std::exchange(first_guest_, std::nullopt);
+  // Connections are taken one after another: when one that comes now is served, whatever was done
+  // about those before is over.
+  server::RawConnection newcomer(port_);
+  return is_served(newcomer) && is_served(*guest);
+} catch (const std::exception&) {
   return false;
 }
 
@@ -59,8 +68,11 @@ Result<protocol::QueryResponse> ListeningWorld::answer(QueryKind kind,
   }
   const auto problem = protocol::decode_problem(response->body);
   const auto code = problem ? protocol::known_code(*problem) : std::nullopt;
-  if (!code) world_.found("a refusal over HTTP that is no problem document: " + response->body);
-  return fail(code.value_or(ErrorCode::internal), "refused");
+  if (!code || *code == ErrorCode::io_failed) {  // which no query is answered
+    world_.found("a refusal over HTTP that is none: " + response->body);
+    return fail(ErrorCode::internal, "no refusal");
+  }
+  return fail(*code, "refused");
 } catch (const std::exception& none) {
   world_.found(std::string("no answer over HTTP: ") + none.what());
   return fail(ErrorCode::internal, "no answer");

@@ -26,8 +26,9 @@ class ListeningWorld {
   [[nodiscard]] std::uint16_t port() const { return port_; }
 
   // A query on a connection of its own, read to its end. Errors: those of the answer's problem
-  // document; io_failed if the connection ends without a whole answer. What is no answer, and that
-  // nothing comes for half a minute, is a finding of the world's, for no fault brings it.
+  // document; io_failed if the connection ends without a whole answer. What is whole and no
+  // answer, and that nothing comes for half a minute, is a finding of the world's: no fault brings
+  // it.
   [[nodiscard]] Result<protocol::QueryResponse> answer(QueryKind kind,
                                                        const protocol::QueryRequest& request);
 

@@ -44,6 +44,17 @@ std::uint64_t firings_of(const PointPlan& entry) {
   return firings;
 }
 
+// As much of it as happens in so many firings.
+PointPlan first_of(const PointPlan& entry, std::uint64_t firings) {
+  PointPlan first{entry.point, {}};
+  for (const Term& term : entry.terms) {
+    if (firings == 0) break;
+    first.terms.push_back(term);
+    if (term.action != FaultAction::off) firings -= std::min(firings, term.count.value_or(firings));
+  }
+  return first;
+}
+
 // The hit at which the last term of a plan by at_hit() is to happen.
 std::uint64_t last_hit_of(const PointPlan& entry) {
   std::uint64_t hits = 0;
@@ -246,6 +257,10 @@ std::string Schedule::text() const {
   return std::string(program->name) + ": " + fault_injection::text_of(plan);
 }
 
+std::string Schedule::replay() const {
+  return "GYRE_FAULT_SCHEDULE='" + text() + "' ./dev faults";
+}
+
 Schedule schedule_of(std::string_view text) {
   const std::size_t colon = text.find(": ");
   Schedule schedule;
@@ -266,7 +281,7 @@ std::map<FaultPoint, std::uint64_t> count_hits(const TestSnapshots& snapshots,
   Recorder recorder;
   World world(snapshots, program.room, recorder.track());
   const Injector injector;
-  run_steps(world, snapshots, program);
+  for (const auto step : program.steps) step(world, snapshots);
   auto hits = hits_so_far(injector);
   for (const FaultPointDescription& point : fault_points) {
     if (!is_of_queries(point.point) || (is_of_http(point.point) && !program.over_http)) continue;
@@ -372,17 +387,13 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
     for (const PointPlan& entry : schedule.plan.points) {
       const std::uint64_t firings_so_far = injector.counts(entry.point).firings;
       if (firings_so_far < firings_of(entry)) outcome.never_came.points.push_back(entry);
-      if (firings_so_far > 0) came.plan.points.push_back(entry);
+      if (firings_so_far > 0) came.plan.points.push_back(first_of(entry, firings_so_far));
     }
     firings = injector.disarm();
     if (listening && !listening->serves_its_first_guest()) {
       world.found("a connection that no fault had touched is of no more use");
     }
-    try {
-      world.heal();
-    } catch (const std::exception& thrown) {
-      world.found(std::string("thrown while it heals: ") + thrown.what());
-    }
+    world.heal();
     if (schedule.program->once_more != nullptr) schedule.program->once_more(world, snapshots, true);
     queriers.clear();
     if (listening && !listening->comes_to_rest()) {
@@ -395,7 +406,7 @@ Outcome run(const TestSnapshots& snapshots, const Schedule& schedule) {
   snapshots.add_all_to(contents);
   world.add_batches_to(contents);
   auto history = recorder.collect();
-  outcome.replay = "GYRE_FAULT_SCHEDULE='" + came.text() + "' ./dev faults";
+  outcome.replay = came.replay();
   history.replay = outcome.replay;
   outcome.requests = history.requests.size();
   for (const auto& firing : firings) outcome.fired.insert(firing.point);

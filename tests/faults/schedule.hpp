@@ -38,6 +38,8 @@ struct Schedule {
 
   // "program: plan", which is also how one is named that is to run again.
   [[nodiscard]] std::string text() const;
+  // What to type to run it again.
+  [[nodiscard]] std::string replay() const;
 };
 
 // Of a text() as above. Throws std::invalid_argument.
@@ -78,8 +80,9 @@ struct Outcome {
 // that nevertheless did not come would have changed nothing.
 [[nodiscard]] bool was_reached(const Schedule& single, const Outcome& outcome);
 
-// Runs the program under the plan with two threads of queries; then heals, changes once more with
-// everything, and judges.
+// Runs the program under the plan with two threads of queries, and two more over HTTP if the
+// program says so; then heals, changes once more with everything, and judges. Throws what a world
+// throws that cannot be made or looked at.
 [[nodiscard]] Outcome run(const TestSnapshots& snapshots, const Schedule& schedule);
 
 }  // namespace gyre::faults

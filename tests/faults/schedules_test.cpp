@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <limits>
 #include <optional>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "fault_injection/injector.hpp"
+#include "tests/faults/last_words.hpp"
 #include "tests/faults/schedule.hpp"
 #include "tests/faults/terms.hpp"
 #include "tests/support/sanitized.hpp"
@@ -91,7 +93,14 @@ class FaultSchedules : public testing::Test {
   }
 
   Outcome run_and_judge(const Schedule& schedule) {
-    Outcome outcome = run(snapshots_, schedule);
+    set_last_words("\nit ended in the middle of: " + schedule.replay() + "\n");
+    Outcome outcome;
+    try {
+      outcome = run(snapshots_, schedule);
+    } catch (const std::exception& thrown) {
+      ADD_FAILURE() << "thrown: " << thrown.what() << "; replay: " << schedule.replay();
+    }
+    set_last_words({});
     requests_ += outcome.requests;
     fired_.insert(outcome.fired.begin(), outcome.fired.end());
     violations_ += outcome.verdict.violations.size() + outcome.findings.size();
@@ -172,7 +181,9 @@ void one_of_each_kind_first(std::vector<Schedule>& singles) {
 TEST_F(FaultSchedules, SinglesThenPairsAreSurvived) {
   if (const char* const one = std::getenv("GYRE_FAULT_SCHEDULE")) {
     const Schedule schedule = schedule_of(one);
-    ASSERT_TRUE(std::ranges::any_of(schedule.plan.points, anything_happens))
+    // Without a plan: what was found in a run of which no fault came.
+    ASSERT_TRUE(schedule.plan.points.empty() ||
+                std::ranges::any_of(schedule.plan.points, anything_happens))
         << "nothing happens in the plan";
     (void)run_until_all_came(schedule, [](const Outcome&) { return false; });
     return;

@@ -85,6 +85,11 @@ void require_good(fault_injection::History history, const fault_injection::Conte
   RC_ASSERT(verdict.good());
 }
 
+void require_no_findings(const World& world) {
+  for (const std::string& finding : world.findings()) std::cerr << finding << '\n';
+  RC_ASSERT(world.findings().empty());
+}
+
 Plan some_faults(int most) {
   Plan plan;
   for (int left = *anywhere_in(1, most + 1); left > 0; --left) {

@@ -28,6 +28,9 @@ namespace gyre::faults {
 // Fails the RapidCheck case that calls it unless the history is good.
 void require_good(fault_injection::History history, const fault_injection::Contents& contents);
 
+// Fails the RapidCheck case that calls it if the world has findings, and prints them.
+void require_no_findings(const World& world);
+
 // Up to `most` points of the table, each with something that it allows, at its first or second hit.
 // Drawn from RapidCheck, inside a property.
 [[nodiscard]] fault_injection::Plan some_faults(int most);

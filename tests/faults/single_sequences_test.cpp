@@ -250,7 +250,7 @@ RC_GTEST_FIXTURE_PROP(FaultSequences, AServerIsWhatTheModelSays, ()) {
   rc::state::check(Model{}, server, rc::state::gen::execOneOfWithArgs<Step>());
   server.world.heal();
   server.world.end();
-  RC_ASSERT(server.world.findings().empty());
+  require_no_findings(server.world);
   auto history = server.recorder.collect();
   history.firings = std::move(server.firings);
   require_good(std::move(history), contents_of({&server.world}));

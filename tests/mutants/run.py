@@ -25,7 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEST_SECONDS = 300
 # Of faults, for a mutant and for the tree as it is, which has usually just passed far more.
-MUTANT_SCHEDULES, TREE_SCHEDULES = 2000, 100
+MUTANT_SCHEDULES, TREE_SCHEDULES = 2500, 100
 
 
 def is_verdict(line):

@@ -283,6 +283,32 @@ TEST_F(CheckerTest, I8AConnectionThatNoFaultHadTouchedEnds) {
   expect_found(Invariant::alive);
 }
 
+// Two requests and two faults: the first fault may have ended either, the second one only the
+// other.
+TEST_F(CheckerTest, I8EachConnectionThatEndedFindsAFaultIfThereAreAsMany) {
+  const Request fitting = history_.requests[1];
+  const auto ended = [&](Span time) {
+    Request request = fitting;
+    request.time = time;
+    fail_request(request, ErrorCode::io_failed);
+    return request;
+  };
+  const Term fails{.action = FaultAction::fail, .code = ErrorCode::io_failed};
+  // In neither order of requests and faults does taking the first that fits do.
+  history_.requests = {ended(at(10, 20)), ended(at(10, 14))};
+  history_.firings = {{FaultPoint::http_send, 1, fails, at(12, 12).begin},
+                      {FaultPoint::http_send, 2, fails, at(18, 18).begin}};
+  EXPECT_TRUE(verdict().good()) << verdict().text();
+  std::swap(history_.firings[0], history_.firings[1]);
+  EXPECT_TRUE(verdict().good()) << verdict().text();
+  history_.requests = {ended(at(12, 20)), ended(at(10, 21))};
+  history_.firings = {{FaultPoint::http_send, 1, fails, at(13, 13).begin},
+                      {FaultPoint::http_send, 2, fails, at(11, 11).begin}};
+  EXPECT_TRUE(verdict().good()) << verdict().text();
+  history_.firings.pop_back();
+  expect_found(Invariant::alive);
+}
+
 TEST_F(CheckerTest, I8ARequestThatIsNeverAnswered) {
   history_.requests[1].time.end.reset();
   expect_found(Invariant::alive);
