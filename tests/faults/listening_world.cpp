@@ -27,10 +27,9 @@ bool is_served(server::RawConnection& connection) {
 
 }  // namespace
 
-std::string post(QueryKind kind, const protocol::QueryRequest& request, std::string_view headers) {
+std::string post(QueryKind kind, const protocol::QueryRequest& request) {
   return server::post_request(kind == QueryKind::row ? "/query" : "/query/page",
-                              protocol::media_type(encoding), protocol::encode(request, encoding),
-                              headers);
+                              protocol::media_type(encoding), protocol::encode(request, encoding));
 }
 
 ListeningWorld::ListeningWorld(World& world)
@@ -57,7 +56,7 @@ bool ListeningWorld::serves_its_first_guest() try {
 
 Result<protocol::QueryResponse> ListeningWorld::answer(QueryKind kind,
                                                        const protocol::QueryRequest& request) try {
-  const auto response = server::ask(port_, post(kind, request, "Connection: close\r\n"));
+  const auto response = server::ask(port_, post(kind, request));
   if (!response) return fail(ErrorCode::io_failed, "the connection ended");
   if (response->status == 200) {
     auto decoded = protocol::decode_query_response(

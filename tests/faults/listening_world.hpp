@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include "harness/protocol/query_codec.hpp"
@@ -50,8 +49,7 @@ class ListeningWorld {
 };
 
 // A request as it goes over the wire, for ListeningWorld and those that break off in the middle.
-[[nodiscard]] std::string post(QueryKind kind, const protocol::QueryRequest& request,
-                               std::string_view headers = "");
+[[nodiscard]] std::string post(QueryKind kind, const protocol::QueryRequest& request);
 
 // Whether the condition, which is asked every millisecond, comes true before so long.
 template <typename Condition>
