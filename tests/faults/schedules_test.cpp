@@ -25,6 +25,7 @@
 #include "fault_injection/injector.hpp"
 #include "tests/faults/last_words.hpp"
 #include "tests/faults/schedule.hpp"
+#include "tests/faults/schedule_run.hpp"
 #include "tests/faults/terms.hpp"
 #include "tests/support/sanitized.hpp"
 
