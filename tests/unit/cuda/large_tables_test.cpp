@@ -9,7 +9,7 @@
 
 #include "backends/cuda/expand_step.hpp"
 #include "backends/cuda/mask_step.hpp"
-#include "backends/cuda/pass_runner.hpp"
+#include "backends/cuda/pass_plan.hpp"
 #include "backends/cuda/sum_steps.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "backends/cuda/transfer_steps.hpp"

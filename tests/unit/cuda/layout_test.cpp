@@ -8,7 +8,7 @@
 #include "backends/cuda/any_scan_step.hpp"
 #include "backends/cuda/mask_step.hpp"
 #include "backends/cuda/matrix_product.hpp"
-#include "backends/cuda/pass_runner.hpp"
+#include "backends/cuda/pass_plan.hpp"
 #include "backends/cuda/table_layout.hpp"
 #include "backends/cuda/top_of_tree.hpp"
 #include "backends/cuda/transfer_steps.hpp"

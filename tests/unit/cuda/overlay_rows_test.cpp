@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "backends/cuda/overlay_rows.hpp"
-#include "backends/cuda/pass_runner.hpp"
+#include "backends/cuda/pass_plan.hpp"
 #include "tests/support/generators.hpp"
 
 namespace gyre::cuda {
