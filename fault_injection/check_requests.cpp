@@ -166,13 +166,13 @@ bool was_certainly_there(const History& history, const Request& request, const E
 
 // I8.
 void check_answered(const Findings& findings, const Request& request,
-                    const std::set<const Request*>& ended_by_faults) {
+                    const std::set<const Request*>& excused) {
   if (!request.time.end) {
     findings.add(Invariant::alive, "a request that was never answered", {findings.text(request)});
     return;
   }
   if (!request.error || was_wanted(findings.history, request)) return;
-  if (ended_by_faults.contains(&request)) return;
+  if (excused.contains(&request)) return;
   const auto* const asked = std::get_if<EpochId>(&request.asked);
   if (asked != nullptr && *request.error == ErrorCode::epoch_gone &&
       !was_certainly_there(findings.history, request, *asked)) {

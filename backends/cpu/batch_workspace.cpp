@@ -2,41 +2,23 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "backends/cpu/interleaved_layout.hpp"
 #include "backends/cpu/memory_nodes.hpp"
+#include "backends/cpu/memory_pieces.hpp"
 #include "backends/cpu/scan_functions.hpp"
 #include "core/bytes.hpp"
 
 namespace gyre::cpu {
 namespace {
 
-constexpr std::uint64_t cache_line_bytes = 64;
-
-// Hands out pieces of a workspace, each from a cache line on; without memory it only counts.
-class Pieces {
- public:
-  explicit Pieces(std::uint8_t* memory) noexcept : memory_(memory) {}
-
-  template <typename T>
-  T* take(std::uint64_t count) noexcept {
-    std::uint8_t* const piece = memory_ == nullptr ? nullptr : memory_ + used_;
-    used_ += divide_rounding_up(count * sizeof(T), cache_line_bytes) * cache_line_bytes;
-    return reinterpret_cast<T*>(piece);
-  }
-  [[nodiscard]] std::uint64_t used() const noexcept { return used_; }
-
- private:
-  std::uint8_t* memory_;
-  std::uint64_t used_ = 0;
-};
-
-// Lays a workspace out from `memory` on; says how much it takes.
-std::uint64_t lay_out(BatchWorkspace& space, const BatchWorkspaceShape& shape,
-                      std::uint8_t* memory) noexcept {
+// Lays a workspace out from `memory` on; says how much it takes, if there is such a size.
+std::optional<std::uint64_t> lay_out(BatchWorkspace& space, const BatchWorkspaceShape& shape,
+                                     std::uint8_t* memory) noexcept {
   const std::uint64_t queries = shape.octets * octet_queries;
-  Pieces pieces(memory);
+  MemoryPieces pieces(memory);
   space.bits = pieces.take<dpf::Block>(queries * shape.bits_stride);
   space.subtrees = pieces.take<dpf::Block>(queries * shape.subtrees_stride);
   space.matrices = pieces.take<std::uint64_t>(shape.octets * shape.matrices_stride);
@@ -56,8 +38,10 @@ BatchWorkspaces::~BatchWorkspaces() {
 Result<void> BatchWorkspaces::allocate(const BatchWorkspaceShape& shape, std::size_t count,
                                        KeptBuffers& buffers) {
   BatchWorkspace measured;
-  const std::uint64_t bytes_each = lay_out(measured, shape, nullptr);
-  auto memory = buffers.take(bytes_each * count);
+  const auto bytes_each = lay_out(measured, shape, nullptr);
+  const auto bytes = bytes_each ? checked_multiply(*bytes_each, count) : std::nullopt;
+  if (!bytes) return fail(ErrorCode::out_of_memory, "no memory for the workspaces of a pass");
+  auto memory = buffers.take(*bytes);
   if (!memory) return forward_error(memory);
   buffers_ = &buffers;
   memory_ = std::move(*memory);
@@ -68,7 +52,7 @@ Result<void> BatchWorkspaces::allocate(const BatchWorkspaceShape& shape, std::si
     return fail(ErrorCode::out_of_memory, "no memory for the workspaces of a pass");
   }
   for (std::size_t i = 0; i < count; ++i) {
-    lay_out(spaces_[i], shape, memory_.data() + i * bytes_each);
+    lay_out(spaces_[i], shape, memory_.data() + i * *bytes_each);
     free_.push_back(&spaces_[i]);
   }
   return {};

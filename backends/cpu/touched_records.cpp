@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "backends/cpu/interleaved_layout.hpp"
+#include "backends/cpu/memory_pieces.hpp"
 #include "core/bytes.hpp"
 
 namespace gyre::cpu {
@@ -16,30 +17,6 @@ namespace {
 // Ranges of records to find rows by: a few rows each, and no more ranges than a cache likes.
 constexpr std::uint64_t rows_per_range = 4;
 constexpr std::uint64_t most_ranges = 65'536;
-
-// Lays arrays out one behind the other; their sizes may be anything.
-class Layout {
- public:
-  // Where an array of so many begins.
-  template <typename T>
-  std::uint64_t place(std::optional<std::uint64_t> count) noexcept {
-    const std::uint64_t at = bytes_.value_or(0);
-    if (count) count = checked_multiply(*count, sizeof(T));
-    if (count) count = checked_add(*count, alignment - 1);
-    if (count && bytes_) {
-      bytes_ = checked_add(at, *count / alignment * alignment);
-    } else {
-      bytes_.reset();
-    }
-    return at;
-  }
-  // All of them; nothing if there are no such sizes.
-  [[nodiscard]] std::optional<std::uint64_t> bytes() const noexcept { return bytes_; }
-
- private:
-  static constexpr std::uint64_t alignment = 64;
-  std::optional<std::uint64_t> bytes_ = 0;
-};
 
 }  // namespace
 
@@ -108,27 +85,25 @@ Result<void> TouchedRecords::allocate(std::uint64_t rows, KeptBuffers& buffers) 
   const std::uint64_t most_items = (rows - places_with_rows) / pages_per_group + places_with_rows;
   const auto most_slots = checked_multiply(most_items, pages_per_group);
 
-  Layout layout;
-  const std::uint64_t first_of_range = layout.place<std::uint64_t>(ranges_ + 2);
-  const std::uint64_t next_of_place = layout.place<std::uint64_t>(rows_per_record_);
-  const std::uint64_t sorted_rows = layout.place<Row>(rows);
-  const std::uint64_t differences = layout.place<const std::uint8_t*>(most_slots);
-  const std::uint64_t place_of_item = layout.place<std::uint32_t>(most_items);
-  const std::uint64_t selections = layout.place<std::uint8_t>(
-      most_slots ? checked_multiply(*most_slots, octets_) : std::nullopt);
-  if (!layout.bytes()) {
+  const auto lay_out = [&](std::uint8_t* memory) {
+    MemoryPieces pieces(memory);
+    first_of_range_ = pieces.take<std::uint64_t>(ranges_ + 2);
+    next_of_place_ = pieces.take<std::uint64_t>(rows_per_record_);
+    rows_ = pieces.take<Row>(rows);
+    differences_ = pieces.take<const std::uint8_t*>(most_slots);
+    place_of_item_ = pieces.take<std::uint32_t>(most_items);
+    selections_ = pieces.take<std::uint8_t>(most_slots ? checked_multiply(*most_slots, octets_)
+                                                       : std::nullopt);
+    return pieces.used();
+  };
+  const auto bytes = lay_out(nullptr);
+  if (!bytes) {
     return fail(ErrorCode::out_of_memory, "no memory for the selection of updated records");
   }
-  auto memory = buffers.take(*layout.bytes());
+  auto memory = buffers.take(*bytes);
   if (!memory) return forward_error(memory);
   memory_ = std::move(*memory);
-  std::uint8_t* const begin = memory_.data();
-  first_of_range_ = reinterpret_cast<std::uint64_t*>(begin + first_of_range);
-  next_of_place_ = reinterpret_cast<std::uint64_t*>(begin + next_of_place);
-  rows_ = reinterpret_cast<Row*>(begin + sorted_rows);
-  differences_ = reinterpret_cast<const std::uint8_t**>(begin + differences);
-  place_of_item_ = reinterpret_cast<std::uint32_t*>(begin + place_of_item);
-  selections_ = begin + selections;
+  lay_out(memory_.data());
   return {};
 }
 
@@ -178,7 +153,8 @@ void TouchedRecords::list_rows() noexcept {
   }
 }
 
-// Bytes are written that might be anything: what is needed of this object is at hand before.
+// A byte that is written may be part of anything, as far as a compiler knows: so what is needed of
+// this object is read before.
 void TouchedRecords::keep(std::uint64_t first_record, std::uint64_t records,
                           const SelectionBits& bits, std::uint64_t first_bit) noexcept {
   const std::size_t stride = bits.stride;
